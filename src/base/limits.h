@@ -1,0 +1,121 @@
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/*
+ * Every queue, line, depth, body and retry has its maximum here.
+ */
+
+enum {
+	/* The wire. Clients of the official SDKs close at 10 MiB, so we take no more either. */
+	RPC_LINE_BYTES_MAX = 10 * 1024 * 1024,
+	RPC_DEPTH_MAX = 128,
+	RPC_ID_BYTES_MAX = 1024,
+	RPC_READ_BYTES_PER_TURN = 1024 * 1024,
+	RPC_MESSAGES_PER_TURN = 4096,
+	RPC_BATCH_ITEMS_MAX = 256,
+	/* Above high water no input is read until the output is below low water. */
+	OUT_HIGH_WATER_BYTES = 1024 * 1024,
+	OUT_LOW_WATER_BYTES = 256 * 1024,
+	OUT_FLUSH_BYTES = 48 * 1024,
+	PIPE_BYTES_WANTED = 1024 * 1024,
+	/* Calls in flight on one connection; beyond it input waits. */
+	CALLS_IN_FLIGHT_MAX = 2048,
+	LISTENS_MAX = 64,
+	TOOLS_PER_PAGE = 200,
+
+	/* Time, in milliseconds. */
+	TOOL_TIMEOUT_MS_DEFAULT = 30 * 1000,
+	CALL_DEADLINE_MS = 50 * 1000,
+	DRAIN_MS = 10 * 1000,
+	TERM_DRAIN_MS = 500,
+	/* After either: for releases to become durable and output to leave. */
+	SETTLE_MS = 2 * 1000,
+	TERM_SETTLE_MS = 300,
+	LEASE_MS = 15 * 1000,
+	LEASE_RENEW_MS = 5 * 1000,
+	STORE_WAIT_MS = 250,
+	STORE_RETRY_MS = 20,
+	HURRY_WAIT_MS = 20,
+
+	/* The wallet. */
+	BATCH_COMMANDS_MAX = 2048,
+	BATCH_MS_MAX = 50,
+	QUERY_ROWS_PER_STEP = 4096,
+	SWEEP_HOLDS_PER_BATCH = 1024,
+	IDEMPOTENCY_KEY_BYTES_MAX = 255,
+	IDEMPOTENCY_HOURS = 24,
+	STORED_RESULT_BYTES_MAX = 1024 * 1024,
+	ORG_NAME_BYTES_MAX = 100,
+	KEY_LABEL_BYTES_MAX = 100,
+
+	/* Payments; times in milliseconds. */
+	PAYMENT_USD_MIN = 5,
+	PAYMENT_USD_MAX = 10000,
+	PAYMENT_ANSWER_MS = 45 * 1000,
+	PAYMENT_STORE_MS = 10 * 1000,
+	PAYMENT_SAME_MS = 5 * 60 * 1000,
+	PAYMENT_OPEN_MS = 24 * 60 * 60 * 1000,
+	PAYMENT_LOOK_MS = 60 * 1000,
+	PAYMENT_LOOK_MS_MAX = 60 * 60 * 1000,
+	PAYMENT_LOOK_ROWS = 32,
+	RELOAD_USD_MAX = 500,
+	RELOAD_SPACING_MS = 60 * 1000,
+	RELOAD_DECLINED_MS = 60 * 60 * 1000,
+	RELOAD_DECLINES_MAX = 3,
+	RELOAD_WATCH_MAX = 1024,
+
+	/* The loop. */
+	LOOP_EVENTS_PER_TURN = 256,
+
+	/* HTTP transfers of detectors and providers. */
+	HTTP_BODY_BYTES_MAX = 16 * 1024 * 1024,
+	HTTP_HEADER_BYTES_MAX = 64 * 1024,
+	HTTP_REDIRECTS_MAX = 5,
+	HTTP_CONNECT_MS = 10 * 1000,
+	HTTP_CONNECTIONS_MAX = 256,
+	HTTP_CONNECTIONS_IDLE_MAX = 64,
+
+	/* Detectors: what they read, keep and report. */
+	BOARD_BYTES_MAX = 8 * 1024 * 1024,
+	BOARD_POSTINGS_MAX = 10000,
+	BOARD_NAME_BYTES_MAX = 100,
+	PAGE_BYTES_MAX = 2 * 1024 * 1024,
+	PAGE_DEPTH_MAX = 512,
+	ROBOTS_BYTES_MAX = 512 * 1024,
+	SITEMAP_BYTES_MAX = 4 * 1024 * 1024,
+	SITEMAP_URLS_MAX = 50000,
+	SITEMAP_CHILDREN_MAX = 3,
+	URL_BYTES_MAX = 2048,
+	MARKS_MAX = 2000,
+	SIGNAL_TEXT_BYTES_MAX = 200,
+	SIGNAL_NEWEST_MAX = 5,
+	SIGNAL_GROUPS_MAX = 20,
+	SIGNAL_NEW_URLS_MAX = 20,
+	RETRY_AFTER_S_MAX = 5,
+	DETECTORS_MAX = 16,
+
+	/* Configuration. */
+	CONFIG_BYTES_MAX = 4 * 1024 * 1024,
+	TOOLS_MAX = 512,
+	TOOL_NAME_BYTES_MAX = 64,
+	SCHEMA_DEPTH_MAX = 32,
+	SCHEMA_ERRORS_MAX = 1,
+	SCHEMA_NODES_MAX = 8192,
+	SCHEMA_PATTERN_COPIES_MAX = 65536,
+	/* Of one check: nested rules (the value's own depth is bounded by RPC_DEPTH_MAX), and
+	 * steps, so that no pair of schema and value can hold the loop. */
+	SCHEMA_CHECK_DEPTH_MAX = 1024,
+	SCHEMA_CHECK_STEPS_MAX = 10 * 1000 * 1000,
+
+	/* The command line, in milliseconds: a call from start to end, a wait for the store, what a
+	 * cancelled call may take to release its hold, what the end waits for. */
+	CLI_CALL_MS = 610 * 1000,
+	CLI_STORE_MS = 10 * 1000,
+	CLI_CANCEL_MS = 2 * 1000,
+	CLI_SETTLE_MS = 10 * 1000,
+	CLI_SLACK_MS = 1000,
+	CLI_REASON_BYTES_MAX = 500,
+	CLI_EMAIL_BYTES_MAX = 254,
+};
+
+#endif

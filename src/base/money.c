@@ -1,0 +1,340 @@
+#include "base/money.h"
+
+#include <stdio.h>
+#include <string.h>
+
+__extension__ typedef __int128 int128; /* products of two int64 */
+
+bool microusd_add(struct microusd *out, struct microusd a, struct microusd b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a.v, b.v, &sum))
+		return false;
+	out->v = sum;
+	return true;
+}
+
+bool microusd_sub(struct microusd *out, struct microusd a, struct microusd b)
+{
+	int64_t rest;
+
+	if (__builtin_sub_overflow(a.v, b.v, &rest))
+		return false;
+	out->v = rest;
+	return true;
+}
+
+bool microusd_mul(struct microusd *out, struct microusd a, int64_t n)
+{
+	int64_t product;
+
+	if (__builtin_mul_overflow(a.v, n, &product))
+		return false;
+	out->v = product;
+	return true;
+}
+
+struct microusd microusd_plus(struct microusd a, struct microusd b)
+{
+	CHECK(microusd_add(&a, a, b));
+	return a;
+}
+
+struct microusd microusd_plus_capped(struct microusd a, struct microusd b)
+{
+	struct microusd sum = {INT64_MAX};
+
+	(void)!microusd_add(&sum, a, b);
+	return sum;
+}
+
+struct microusd microusd_minus(struct microusd a, struct microusd b)
+{
+	CHECK(microusd_sub(&a, a, b));
+	return a;
+}
+
+struct microusd microusd_min(struct microusd a, struct microusd b)
+{
+	return a.v < b.v ? a : b;
+}
+
+struct microusd microusd_max(struct microusd a, struct microusd b)
+{
+	return a.v > b.v ? a : b;
+}
+
+int microusd_cmp(struct microusd a, struct microusd b)
+{
+	return (a.v > b.v) - (a.v < b.v);
+}
+
+int microusd_sign(struct microusd a)
+{
+	return microusd_cmp(a, MICROUSD_ZERO);
+}
+
+int64_t microusd_steps_ceil(struct microusd a, struct microusd step)
+{
+	return microusd_steps_floor(a, step) + (a.v % step.v != 0);
+}
+
+int64_t microusd_steps_floor(struct microusd a, struct microusd step)
+{
+	CHECK(a.v >= 0 && step.v > 0);
+	return a.v / step.v;
+}
+
+int cents_cmp(struct cents a, struct cents b)
+{
+	return (a.v > b.v) - (a.v < b.v);
+}
+
+bool microusd_from_tokens(struct microusd *out, int64_t tokens)
+{
+	return microusd_mul(out, (struct microusd){MICROUSD_PER_TOKEN}, tokens);
+}
+
+bool microusd_from_cents(struct microusd *out, struct cents c)
+{
+	return microusd_mul(out, (struct microusd){MICROUSD_PER_CENT}, c.v);
+}
+
+bool cents_from_microusd_exact(struct cents *out, struct microusd a)
+{
+	if (a.v % MICROUSD_PER_CENT)
+		return false;
+	out->v = a.v / MICROUSD_PER_CENT;
+	return true;
+}
+
+struct microusd microusd_ceil_usd(struct microusd a)
+{
+	int64_t rest = a.v % MICROUSD_PER_USD;
+
+	if (rest > 0)
+		CHECK(!__builtin_add_overflow(a.v, MICROUSD_PER_USD - rest, &a.v));
+	else
+		a.v -= rest;
+	return a;
+}
+
+static bool digits_push(int64_t *digits, int digit)
+{
+	return !__builtin_mul_overflow(*digits, 10, digits) &&
+	       !__builtin_add_overflow(*digits, digit, digits);
+}
+
+/* The exponent after e or E, if one stands there. */
+static bool exponent_parse(struct slice text, size_t at, int64_t *out)
+{
+	*out = 0;
+	if (at == text.len)
+		return true;
+	if (text.p[at] != 'e' && text.p[at] != 'E')
+		return false;
+	at++;
+	if (at < text.len && text.p[at] == '+') {
+		at++;
+		if (at < text.len && text.p[at] == '-')
+			return false;
+	}
+	return parse_i64((struct slice){.p = text.p + at, .len = text.len - at}, -400, 400, out);
+}
+
+bool decimal_parse(struct slice text, struct decimal *out)
+{
+	bool is_negative = text.len > 0 && text.p[0] == '-';
+	bool seen_point = false, seen_digit = false;
+	int64_t digits = 0, scale = 0, zeros = 0, exponent;
+	size_t at = is_negative ? 1 : 0;
+
+	for (; at < text.len; at++) {
+		char c = text.p[at];
+
+		if (c == '.' && !seen_point && seen_digit) {
+			seen_point = true;
+			continue;
+		}
+		if (c < '0' || c > '9')
+			break;
+		seen_digit = true;
+		scale += seen_point;
+		if (c == '0') { /* kept back: zeros at the end cost no digits */
+			zeros++;
+			continue;
+		}
+		for (; zeros; zeros--) {
+			if (!digits_push(&digits, 0))
+				return false;
+		}
+		if (!digits_push(&digits, c - '0'))
+			return false;
+	}
+	if (!seen_digit || (at && text.p[at - 1] == '.') || !exponent_parse(text, at, &exponent))
+		return false;
+	if (!digits) {
+		*out = (struct decimal){0};
+		return true;
+	}
+	scale -= zeros + exponent;
+	for (; scale < 0; scale++) {
+		if (!digits_push(&digits, 0))
+			return false;
+	}
+	if (scale > DECIMAL_SCALE_MAX)
+		return false;
+	*out = (struct decimal){.digits = is_negative ? -digits : digits, .scale = (uint8_t)scale};
+	return true;
+}
+
+int decimal_sign(struct decimal d)
+{
+	return (d.digits > 0) - (d.digits < 0);
+}
+
+static int128 power_of_ten(int n)
+{
+	int128 p = 1;
+
+	for (; n > 0; n--)
+		p *= 10;
+	return p;
+}
+
+int decimal_cmp(struct decimal a, struct decimal b)
+{
+	/* 19 digits x 10^18 stays below 2^127. */
+	int128 x = a.digits * power_of_ten(b.scale > a.scale ? b.scale - a.scale : 0);
+	int128 y = b.digits * power_of_ten(a.scale > b.scale ? a.scale - b.scale : 0);
+
+	return (x > y) - (x < y);
+}
+
+/* d x 10^places as an integer, only when nothing is lost. */
+static bool decimal_shift_exact(struct decimal d, int places, int64_t *out)
+{
+	int128 value = d.digits;
+
+	if (places >= d.scale) {
+		value *= power_of_ten(places - d.scale);
+	} else {
+		int128 unit = power_of_ten(d.scale - places);
+
+		if (value % unit)
+			return false;
+		value /= unit;
+	}
+	if (value > INT64_MAX || value < INT64_MIN)
+		return false;
+	*out = (int64_t)value;
+	return true;
+}
+
+bool microusd_from_usd_exact(struct microusd *out, struct decimal usd)
+{
+	return decimal_shift_exact(usd, 6, &out->v);
+}
+
+bool microusd_from_tokens_exact(struct microusd *out, struct decimal tokens)
+{
+	return decimal_shift_exact(tokens, 4, &out->v);
+}
+
+bool cents_from_usd_exact(struct cents *out, struct decimal usd)
+{
+	return decimal_shift_exact(usd, 2, &out->v);
+}
+
+bool microusd_product_ceil(struct microusd *out, struct decimal usd, struct decimal factor,
+			   struct microusd quantum)
+{
+	int128 product, steps, unit;
+	int scale = usd.scale + factor.scale - 6;
+
+	CHECK(quantum.v > 0);
+	if (usd.digits < 0 || factor.digits < 0)
+		return false;
+	product = (int128)usd.digits * factor.digits;
+	if (scale < 0) {
+		if (product > power_of_ten(38 + scale))
+			return false;
+		product *= power_of_ten(-scale);
+		scale = 0;
+	}
+	/* product / 10^scale micro-USD, in whole quanta, up. 10^30 x quantum fits 127 bits. */
+	if (quantum.v > INT64_C(10000000))
+		return false;
+	unit = power_of_ten(scale) * quantum.v;
+	steps = product / unit + (product % unit != 0);
+	if (steps > INT64_MAX / quantum.v)
+		return false;
+	out->v = (int64_t)steps * quantum.v;
+	return true;
+}
+
+bool cents_percent_half_up(struct cents *out, struct cents c, struct decimal percent)
+{
+	int128 product = (int128)c.v * percent.digits;
+	int128 unit = power_of_ten(percent.scale + 2);
+	int128 value;
+
+	if (c.v < 0 || percent.digits < 0)
+		return false;
+	value = product / unit + (product % unit >= unit - product % unit);
+	if (value > INT64_MAX)
+		return false;
+	out->v = (int64_t)value;
+	return true;
+}
+
+void decimal_text(struct decimal d, char out[MONEY_TEXT_SIZE])
+{
+	uint64_t digits = d.digits < 0 ? -(uint64_t)d.digits : (uint64_t)d.digits;
+	char text[MONEY_TEXT_SIZE];
+	int scale = d.scale;
+	size_t n = 0;
+
+	for (; scale > 0 && digits % 10 == 0; scale--)
+		digits /= 10;
+	/* Backwards: the fraction, the point, the whole part. */
+	for (; scale > 0; scale--, digits /= 10)
+		text[n++] = (char)('0' + digits % 10);
+	if (n)
+		text[n++] = '.';
+	do {
+		text[n++] = (char)('0' + digits % 10);
+		digits /= 10;
+	} while (digits);
+	if (d.digits < 0)
+		text[n++] = '-';
+	for (size_t i = 0; i < n; i++)
+		out[i] = text[n - 1 - i];
+	out[n] = '\0';
+}
+
+void usd_text(struct microusd a, char out[MONEY_TEXT_SIZE])
+{
+	decimal_text((struct decimal){.digits = a.v, .scale = 6}, out);
+}
+
+void tokens_text(struct microusd a, char out[MONEY_TEXT_SIZE])
+{
+	decimal_text((struct decimal){.digits = a.v, .scale = 4}, out);
+}
+
+void usd_text_people(struct microusd a, char out[MONEY_TEXT_SIZE])
+{
+	char *point;
+	size_t n;
+
+	usd_text(a, out);
+	point = strchr(out, '.');
+	n = strlen(out);
+	if (!point) {
+		memcpy(out + n, ".00", 4);
+	} else if (point[2] == '\0') {
+		memcpy(out + n, "0", 2);
+	}
+}

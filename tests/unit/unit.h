@@ -1,0 +1,30 @@
+#ifndef UNIT_H
+#define UNIT_H
+
+/* One suite, one main: each test file lists its cases in a table. A test is named after the rule
+ * that it protects. */
+
+#include <check.h>
+#include <stdlib.h>
+
+#define UNIT_MAIN(title, ...)                                                                      \
+	int main(void)                                                                             \
+	{                                                                                          \
+		const TTest *const tests[] = {__VA_ARGS__};                                        \
+		Suite *suite = suite_create(title);                                                \
+		SRunner *runner = srunner_create(suite);                                           \
+		int failed;                                                                        \
+                                                                                                   \
+		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {                    \
+			TCase *tcase = tcase_create(tests[i]->name);                               \
+			tcase_set_timeout(tcase, 60);                                              \
+			tcase_add_test(tcase, tests[i]);                                           \
+			suite_add_tcase(suite, tcase);                                             \
+		}                                                                                  \
+		srunner_run_all(runner, CK_NORMAL);                                                \
+		failed = srunner_ntests_failed(runner);                                            \
+		srunner_free(runner);                                                              \
+		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                       \
+	}
+
+#endif
