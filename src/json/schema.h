@@ -1,0 +1,44 @@
+#ifndef JSON_SCHEMA_H
+#define JSON_SCHEMA_H
+
+/*
+ * JSON Schema 2020-12, the subset that our schemas use; any keyword outside of it is refused when
+ * the schema is loaded, so that no rule is ever silently ignored. Annotations (title, description,
+ * default, examples, $schema, $comment, deprecated, format as an annotation) are accepted and do
+ * nothing.
+ *
+ * Assertions: type (also a list; integer takes 5.0), enum, const, properties, required,
+ * additionalProperties (bool or schema), propertyNames, minProperties, maxProperties, items,
+ * prefixItems, minItems, maxItems, uniqueItems, minLength, maxLength (in code points), pattern
+ * (POSIX extended, anchors as written), minimum, maximum, exclusiveMinimum, exclusiveMaximum,
+ * multipleOf (decimals, exact), anyOf, oneOf, allOf, not, $defs with local $ref. Boolean schemas.
+ *
+ * Patterns that a browser and POSIX would read differently (\d, a backslash in brackets, (?:) are
+ * refused, not misread. A check is bounded in depth and steps and fails closed beyond them.
+ */
+
+#include "base/err.h"
+
+#include <jansson.h>
+
+struct schema;
+
+/* NULL and err with the JSON pointer of the fault. Keeps a reference to document. */
+struct schema *schema_create(json_t *document, struct err *err);
+void schema_destroy(struct schema *s);
+
+struct schema_fault {
+	char field[128]; /* dotted path of the bad value: amount_usd, company.domain; "" = the root
+			  */
+	char text[256];  /* "must be at least 5", "is required", "is not a known field" */
+};
+
+/* The first fault in document order. */
+MUST_USE bool schema_check(const struct schema *s, const json_t *value, struct schema_fault *fault);
+
+/* Up to max faults in document order, for configuration; the field is a JSON pointer here. Returns
+ * how many there are. */
+MUST_USE size_t schema_faults(const struct schema *s, const json_t *value, struct schema_fault *out,
+			      size_t max);
+
+#endif

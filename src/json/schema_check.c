@@ -1,0 +1,558 @@
+#include "json/schema_node.h"
+
+#include "base/limits.h"
+#include "json/value.h"
+
+#include <string.h>
+
+/* Of what sort a fault is, for the choice among the branches of anyOf and oneOf. */
+enum fault_sort {
+	FAULT_RULE,
+	FAULT_TYPE, /* probably the wrong branch for this value */
+};
+
+struct check {
+	struct schema_fault *out; /* NULL: only probing, nothing is put into words */
+	size_t n, max;
+	bool as_pointer;
+	bool is_name; /* the value is the name of a member */
+	size_t depth;
+	size_t *steps_left;
+	/* The first fault. */
+	enum fault_sort sort;
+	size_t fault_depth;
+};
+
+static void check_node(struct check *c, const struct node *n, const json_t *v,
+		       const struct frame *at);
+
+static bool is_full(const struct check *c)
+{
+	return c->n >= c->max;
+}
+
+/* Counts a fault. Returns the place for its text, or NULL while probing. */
+static struct schema_fault *fault(struct check *c, const struct frame *at, enum fault_sort sort)
+{
+	struct schema_fault *f;
+
+	CHECK(!is_full(c));
+	if (c->n++ == 0) {
+		c->sort = sort;
+		c->fault_depth = at ? at->depth : 0;
+	}
+	if (!c->out)
+		return NULL;
+	f = &c->out[c->n - 1];
+	if (c->as_pointer)
+		frame_pointer(at, f->field, sizeof(f->field));
+	else
+		frame_dotted(at, f->field, sizeof(f->field));
+	f->text[0] = '\0';
+	if (c->is_name)
+		text_append(f, "the name ");
+	return f;
+}
+
+static void fault_says(struct check *c, const struct frame *at, const char *text)
+{
+	struct schema_fault *f = fault(c, at, FAULT_RULE);
+
+	if (f)
+		text_append(f, "%s", text);
+}
+
+static void fault_count(struct check *c, const struct frame *at, const char *words, size_t count,
+			const char *noun, const char *nouns)
+{
+	struct schema_fault *f = fault(c, at, FAULT_RULE);
+
+	if (f)
+		text_count(f, words, count, noun, nouns);
+}
+
+static unsigned types_of(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return TYPE_OBJECT;
+	case JSON_ARRAY:
+		return TYPE_ARRAY;
+	case JSON_STRING:
+		return TYPE_STRING;
+	case JSON_INTEGER:
+		return TYPE_NUMBER | TYPE_INTEGER;
+	case JSON_REAL:
+		return TYPE_NUMBER | (number_is_whole(json_real_value(v)) ? TYPE_INTEGER : 0);
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return TYPE_BOOLEAN;
+	case JSON_NULL:
+		return TYPE_NULL;
+	}
+	die("a JSON value of no type");
+}
+
+static bool is_equal(struct check *c, const json_t *a, const json_t *b)
+{
+	return values_equal(a, b, c->steps_left);
+}
+
+static void check_choices(struct check *c, const struct node *n, const json_t *v,
+			  const struct frame *at)
+{
+	struct schema_fault *f;
+
+	for (size_t i = 0; i < n->choices.n; i++) {
+		if (is_equal(c, n->choices.p[i], v))
+			return;
+	}
+	f = fault(c, at, FAULT_RULE);
+	if (f)
+		text_choices(f, &n->choices);
+}
+
+static void check_constant(struct check *c, const struct node *n, const json_t *v,
+			   const struct frame *at)
+{
+	struct schema_fault *f;
+
+	if (is_equal(c, n->constant, v))
+		return;
+	f = fault(c, at, FAULT_RULE);
+	if (f)
+		text_constant(f, n->constant);
+}
+
+static void check_bound(struct check *c, const struct bound *bound, bool is_good, const char *words,
+			const struct frame *at)
+{
+	struct schema_fault *f;
+
+	if (!bound->is_set || is_good || is_full(c))
+		return;
+	f = fault(c, at, FAULT_RULE);
+	if (f)
+		text_bound(f, words, bound);
+}
+
+static void check_number(struct check *c, const struct node *n, const json_t *v,
+			 const struct frame *at)
+{
+	struct schema_fault *f;
+	struct number x;
+
+	if (!n->minimum.is_set && !n->maximum.is_set && !n->above.is_set && !n->below.is_set &&
+	    !n->step.is_set)
+		return;
+	CHECK(number_read(v, &x));
+	check_bound(c, &n->minimum, number_cmp(x, n->minimum.as_number) >= 0, "at least", at);
+	check_bound(c, &n->maximum, number_cmp(x, n->maximum.as_number) <= 0, "at most", at);
+	check_bound(c, &n->above, number_cmp(x, n->above.as_number) > 0, "greater than", at);
+	check_bound(c, &n->below, number_cmp(x, n->below.as_number) < 0, "less than", at);
+	if (!n->step.is_set || is_full(c) || number_is_multiple(x, n->step.as_number))
+		return;
+	f = fault(c, at, FAULT_RULE);
+	if (f)
+		text_step(f, &n->step);
+}
+
+static size_t code_points(struct slice text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
+	return n;
+}
+
+static void check_length(struct check *c, const struct node *n, struct slice text,
+			 const struct frame *at)
+{
+	size_t length;
+
+	if (n->length_min == 0 && n->length_max == SIZE_MAX)
+		return;
+	length = code_points(text);
+	if (length < n->length_min && n->length_min == 1)
+		fault_says(c, at, "must not be empty");
+	else if (length < n->length_min)
+		fault_count(c, at, "at least", n->length_min, "character", "characters");
+	else if (length > n->length_max)
+		fault_count(c, at, "at most", n->length_max, "character", "characters");
+}
+
+static void check_string(struct check *c, const struct node *n, const json_t *v,
+			 const struct frame *at)
+{
+	struct slice text = string_slice(v);
+	size_t faults = c->n;
+	struct schema_fault *f;
+
+	check_length(c, n, text, at);
+	/* A text that is too long is not worth the matcher's time. */
+	if (c->n > faults || !n->pattern.text)
+		return;
+	/* The matcher would stop at a NUL: such a text matches nothing. */
+	if (memchr(text.p, '\0', text.len) == NULL &&
+	    regexec(&n->pattern.regex, text.p, 0, NULL, 0) == 0)
+		return;
+	f = fault(c, at, FAULT_RULE);
+	if (f)
+		text_append(f, "must match %s", n->pattern.text);
+}
+
+static const struct node *property_find(const struct property_list *list, struct slice name)
+{
+	size_t low = 0, high = list->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		struct slice other = list->p[mid].name;
+		int order = (name.len > other.len) - (name.len < other.len);
+
+		if (!order)
+			order = memcmp(name.p, other.p, name.len);
+		if (!order)
+			return list->p[mid].node;
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return NULL;
+}
+
+static void check_name(struct check *c, const struct node *names, struct slice name,
+		       const struct frame *at)
+{
+	json_t *text = json_stringn_nocheck(name.p, name.len);
+
+	CHECK(text);
+	c->is_name = true;
+	check_node(c, names, text, at);
+	c->is_name = false;
+	json_decref(text);
+}
+
+static void check_member(struct check *c, const struct node *n, void *m, const struct frame *at)
+{
+	struct slice name = member_key(m);
+	struct frame here = frame_key(at, name);
+	const struct node *rule = property_find(&n->properties, name);
+
+	if (n->names)
+		check_name(c, n->names, name, &here);
+	if (is_full(c))
+		return;
+	if (rule)
+		check_node(c, rule, member_value(m), &here);
+	else if (n->additional && n->additional->is_never)
+		fault_says(c, &here, "is not a known field");
+	else if (n->additional)
+		check_node(c, n->additional, member_value(m), &here);
+}
+
+static void check_object(struct check *c, const struct node *n, const json_t *v,
+			 const struct frame *at)
+{
+	size_t size = json_object_size(v);
+
+	if (size < n->properties_min && n->properties_min == 1)
+		fault_says(c, at, "must have at least one field");
+	else if (size < n->properties_min)
+		fault_count(c, at, "at least", n->properties_min, "field", "fields");
+	else if (size > n->properties_max)
+		fault_count(c, at, "at most", n->properties_max, "field", "fields");
+	if (n->properties.n || n->additional || n->names) {
+		for (void *m = member_first(v); m && !is_full(c); m = member_next(v, m))
+			check_member(c, n, m, at);
+	}
+	for (size_t i = 0; i < n->required.n && !is_full(c); i++) {
+		struct slice name = n->required.p[i];
+		struct frame here = frame_key(at, name);
+
+		if (!json_object_getn(v, name.p, name.len))
+			fault_says(c, &here, "is required");
+	}
+}
+
+static void check_unique(struct check *c, const json_t *v, const struct frame *at)
+{
+	size_t size = json_array_size(v);
+
+	for (size_t i = 1; i < size; i++) {
+		for (size_t k = 0; k < i; k++) {
+			struct frame here = frame_index(at, i);
+
+			if (!is_equal(c, json_array_get(v, i), json_array_get(v, k)))
+				continue;
+			fault_says(c, &here, "repeats an earlier item");
+			return;
+		}
+	}
+}
+
+static void check_array(struct check *c, const struct node *n, const json_t *v,
+			const struct frame *at)
+{
+	size_t size = json_array_size(v), faults = c->n;
+
+	if (size < n->items_min && n->items_min == 1)
+		fault_says(c, at, "must not be empty");
+	else if (size < n->items_min)
+		fault_count(c, at, "at least", n->items_min, "item", "items");
+	else if (size > n->items_max)
+		fault_count(c, at, "at most", n->items_max, "item", "items");
+	for (size_t i = 0; i < size && !is_full(c); i++) {
+		struct frame here = frame_index(at, i);
+		const struct node *rule = i < n->prefix.n ? n->prefix.p[i] : n->items;
+
+		if (!rule)
+			break;
+		check_node(c, rule, json_array_get(v, i), &here);
+	}
+	if (n->is_unique && c->n == faults)
+		check_unique(c, v, at);
+}
+
+/* Checks without words; probe tells about the first fault. */
+static bool passes(struct check *c, const struct node *n, const json_t *v, const struct frame *at,
+		   struct check *probe)
+{
+	*probe = (struct check){.max = 1, .depth = c->depth, .steps_left = c->steps_left};
+	check_node(probe, n, v, at);
+	return probe->n == 0;
+}
+
+/* A bare $ref is looked through. */
+static const struct node *behind_ref(const struct node *n)
+{
+	while (n->n_rules == 1 && n->ref)
+		n = n->ref;
+	return n;
+}
+
+static unsigned types_admitted(const struct node *n)
+{
+	n = behind_ref(n);
+	if (n->is_never)
+		return 0;
+	return n->types ? n->types : UINT8_MAX;
+}
+
+/* Whether a constant member, which is how kinds of objects are told apart, says another kind. */
+static bool is_other_kind(struct check *c, const struct node *n, const json_t *v)
+{
+	n = behind_ref(n);
+	for (size_t i = 0; i < n->properties.n; i++) {
+		const struct property *p = &n->properties.p[i];
+		const json_t *member = json_object_getn(v, p->name.p, p->name.len);
+
+		if (member && p->node->constant && !is_equal(c, p->node->constant, member))
+			return true;
+	}
+	return false;
+}
+
+static bool all_require_one_name(const struct node_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->p[i]->n_rules != 1 || list->p[i]->required.n != 1)
+			return false;
+	}
+	return true;
+}
+
+static void explain_required(struct check *c, const struct node_list *list, const char *words,
+			     const struct frame *at)
+{
+	struct schema_fault *f = fault(c, at, FAULT_RULE);
+
+	if (!f)
+		return;
+	text_append(f, "must have %s ", words);
+	for (size_t i = 0; i < list->n; i++) {
+		struct slice name = list->p[i]->required.p[0];
+
+		text_append(f, "%s%.*s", i ? ", " : "", (int)name.len, name.p);
+	}
+}
+
+/*
+ * No branch fits. If one of them is clearly meant, its own fault says most: the only one for this
+ * type and kind of value, or else the only one whose first fault is not that some type is wrong.
+ */
+static const struct node *branch_meant(struct check *c, const struct node_list *list,
+				       const json_t *v, const struct frame *at)
+{
+	const struct node *of_kind = NULL, *of_types = NULL;
+	size_t n_of_kind = 0, n_of_types = 0, depth = at ? at->depth : 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct node *n = list->p[i];
+		struct check probe;
+
+		if (!(types_admitted(n) & types_of(v)) || is_other_kind(c, n, v))
+			continue;
+		of_kind = n;
+		n_of_kind++;
+		if (passes(c, n, v, at, &probe) ||
+		    (probe.sort == FAULT_TYPE && probe.fault_depth <= depth + 1))
+			continue;
+		of_types = n;
+		n_of_types++;
+	}
+	if (n_of_kind == 1)
+		return of_kind;
+	return n_of_types == 1 ? of_types : NULL;
+}
+
+static void explain_none(struct check *c, const struct node_list *list, const json_t *v,
+			 const struct frame *at)
+{
+	const struct node *meant = branch_meant(c, list, v, at);
+	size_t faults = c->n;
+	unsigned types = 0;
+	struct schema_fault *f;
+
+	if (meant)
+		check_node(c, meant, v, at);
+	if (c->n > faults)
+		return;
+	for (size_t i = 0; i < list->n; i++)
+		types |= types_admitted(list->p[i]);
+	f = fault(c, at, FAULT_RULE);
+	if (f && types && !(types & types_of(v)))
+		text_types(f, types, v);
+	else if (f)
+		text_append(f, "has none of the allowed forms");
+}
+
+static void check_any(struct check *c, const struct node_list *list, const json_t *v,
+		      const struct frame *at)
+{
+	struct check probe;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (passes(c, list->p[i], v, at, &probe))
+			return;
+	}
+	if (all_require_one_name(list))
+		explain_required(c, list, "at least one of", at);
+	else if (c->out)
+		explain_none(c, list, v, at);
+	else
+		(void)fault(c, at, probe.sort);
+}
+
+static void check_one(struct check *c, const struct node_list *list, const json_t *v,
+		      const struct frame *at)
+{
+	struct check probe;
+	size_t n_passed = 0;
+
+	for (size_t i = 0; i < list->n && n_passed < 2; i++)
+		n_passed += passes(c, list->p[i], v, at, &probe);
+	if (n_passed != 1 && all_require_one_name(list))
+		explain_required(c, list, n_passed ? "only one of" : "one of", at);
+	else if (n_passed > 1)
+		fault_says(c, at, "has more than one of the allowed forms");
+	else if (!n_passed && c->out)
+		explain_none(c, list, v, at);
+	else if (!n_passed)
+		(void)fault(c, at, probe.sort);
+}
+
+static void check_combinations(struct check *c, const struct node *n, const json_t *v,
+			       const struct frame *at)
+{
+	struct check probe;
+
+	if (n->ref)
+		check_node(c, n->ref, v, at);
+	for (size_t i = 0; i < n->all_of.n && !is_full(c); i++)
+		check_node(c, n->all_of.p[i], v, at);
+	if (n->any_of.n && !is_full(c))
+		check_any(c, &n->any_of, v, at);
+	if (n->one_of.n && !is_full(c))
+		check_one(c, &n->one_of, v, at);
+	if (n->negated && !is_full(c) && passes(c, n->negated, v, at, &probe))
+		fault_says(c, at, "has a form that is not allowed");
+}
+
+static void check_rules(struct check *c, const struct node *n, const json_t *v,
+			const struct frame *at)
+{
+	size_t faults = c->n;
+
+	if (n->choices.n)
+		check_choices(c, n, v, at);
+	if (n->constant && !is_full(c))
+		check_constant(c, n, v, at);
+	if (is_full(c))
+		return;
+	if (json_is_object(v))
+		check_object(c, n, v, at);
+	else if (json_is_array(v))
+		check_array(c, n, v, at);
+	else if (json_is_string(v))
+		check_string(c, n, v, at);
+	else if (json_is_number(v))
+		check_number(c, n, v, at);
+	/* A value that is at fault by itself would only be told so again by the combinations. */
+	if (c->n == faults)
+		check_combinations(c, n, v, at);
+}
+
+static void check_node(struct check *c, const struct node *n, const json_t *v,
+		       const struct frame *at)
+{
+	struct schema_fault *f;
+
+	if (is_full(c))
+		return;
+	if (!step_taken(c->steps_left) || c->depth == SCHEMA_CHECK_DEPTH_MAX) {
+		fault_says(c, at, "is too large or too deeply nested to be checked");
+		c->max = c->n; /* it would be so everywhere */
+		return;
+	}
+	if (n->is_never) {
+		fault_says(c, at, "is not allowed");
+		return;
+	}
+	if (n->types && !(n->types & types_of(v))) {
+		f = fault(c, at, FAULT_TYPE);
+		if (f)
+			text_types(f, n->types, v);
+		return;
+	}
+	c->depth++;
+	check_rules(c, n, v, at);
+	c->depth--;
+}
+
+static size_t run(const struct schema *s, const json_t *value, bool as_pointer,
+		  struct schema_fault *out, size_t max)
+{
+	size_t steps = SCHEMA_CHECK_STEPS_MAX;
+	struct check c = {.out = out, .max = max, .as_pointer = as_pointer, .steps_left = &steps};
+
+	CHECK(max > 0);
+	check_node(&c, s->root, value, NULL);
+	/* Where steps ran out inside a comparison or a "not", nothing was proved. */
+	if (!steps && !c.n)
+		fault_says(&c, NULL, "is too large or too deeply nested to be checked");
+	return c.n;
+}
+
+bool schema_check(const struct schema *s, const json_t *value, struct schema_fault *fault)
+{
+	return run(s, value, false, fault, 1) == 0;
+}
+
+size_t schema_faults(const struct schema *s, const json_t *value, struct schema_fault *out,
+		     size_t max)
+{
+	return run(s, value, true, out, max);
+}
