@@ -1,0 +1,276 @@
+#include "loop/http.h"
+
+#include "base/limits.h"
+#include "loop/http_transfer.h"
+
+#include <stdlib.h>
+
+struct http {
+	struct loop *loop;
+	char *user_agent;
+	CURLM *multi; /* NULL until the first request */
+	struct loop_timer curl_timer;
+	/* Hands queued transfers to libcurl, in the turn after http_start. */
+	struct loop_timer kick;
+	struct http_transfer *queued; /* in the order of http_start */
+	struct http_transfer **queued_end;
+	struct http_transfer *running;
+	bool is_delivering;
+	bool is_destroyed; /* http_destroy came during a callback, which ends it */
+};
+
+/* What libcurl knows of one of its sockets. */
+struct http_socket {
+	struct http *http;
+	struct loop_fd *source;
+	curl_socket_t fd;
+};
+
+static void drain(struct http *http);
+
+static void on_socket(void *arg, uint32_t events)
+{
+	const struct http_socket *s = arg;
+	struct http *http = s->http;
+	int bits = 0;
+	int running;
+
+	if (events & (EPOLLIN | EPOLLHUP))
+		bits |= CURL_CSELECT_IN;
+	if (events & EPOLLOUT)
+		bits |= CURL_CSELECT_OUT;
+	if (events & EPOLLERR)
+		bits |= CURL_CSELECT_ERR;
+	(void)curl_multi_socket_action(http->multi, s->fd, bits, &running);
+	drain(http);
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct http *http = arg;
+	struct http_socket *s = socket_arg;
+	uint32_t events = 0;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (s) {
+			(void)curl_multi_assign(http->multi, fd, NULL);
+			loop_fd_remove(s->source);
+			free(s);
+		}
+		return 0;
+	}
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= EPOLLIN;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= EPOLLOUT;
+	if (s) {
+		loop_fd_events(s->source, events);
+		return 0;
+	}
+	s = xzalloc(sizeof(*s));
+	s->http = http;
+	s->fd = fd;
+	s->source = loop_fd_add(http->loop, fd, events, on_socket, s);
+	CHECK(curl_multi_assign(http->multi, fd, s) == CURLM_OK);
+	return 0;
+}
+
+/* libcurl forbids calls from here, so a wait of 0 goes through the loop, too. */
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct http *http = arg;
+
+	(void)multi;
+	if (timeout_ms < 0)
+		loop_timer_cancel(&http->curl_timer);
+	else
+		loop_timer_in(&http->curl_timer, timeout_ms);
+	return 0;
+}
+
+static void on_timeout(void *arg)
+{
+	struct http *http = arg;
+	int running;
+
+	(void)curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	drain(http);
+}
+
+static void start_queued(void *arg);
+
+struct http *http_create(struct loop *loop, const char *user_agent)
+{
+	struct http *http = xzalloc(sizeof(*http));
+
+	http->loop = loop;
+	http->user_agent = xstrdup(user_agent);
+	http->queued_end = &http->queued;
+	loop_timer_init(&http->curl_timer, loop, on_timeout, http);
+	loop_timer_init(&http->kick, loop, start_queued, http);
+	return http;
+}
+
+/* libcurl costs milliseconds to start, which a process without a paid call does not spend. */
+static void multi_start(struct http *http)
+{
+	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	http->multi = curl_multi_init();
+	CHECK(http->multi);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+				(long)HTTP_CONNECTIONS_MAX) == CURLM_OK);
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+				(long)HTTP_CONNECTIONS_IDLE_MAX) == CURLM_OK);
+}
+
+static void transfer_unlink(struct http_transfer *t)
+{
+	struct http *http = t->http;
+
+	if (t->state == TRANSFER_QUEUED) {
+		struct http_transfer **at = &http->queued;
+
+		while (*at != t)
+			at = &(*at)->next;
+		*at = t->next;
+		if (!*at)
+			http->queued_end = at;
+		return;
+	}
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		http->running = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+}
+
+void http_cancel(struct http_transfer *t)
+{
+	if (t->state == TRANSFER_DELIVERED)
+		return; /* from its own callback */
+	transfer_unlink(t);
+	if (t->state == TRANSFER_RUNNING)
+		(void)curl_multi_remove_handle(t->http->multi, t->easy);
+	transfer_free(t);
+}
+
+static void http_finish(struct http *http)
+{
+	if (http->multi) {
+		CHECK(curl_multi_cleanup(http->multi) == CURLM_OK);
+		curl_global_cleanup();
+	}
+	loop_timer_cancel(&http->curl_timer);
+	loop_timer_cancel(&http->kick);
+	free(http->user_agent);
+	free(http);
+}
+
+void http_destroy(struct http *http)
+{
+	if (!http)
+		return;
+	while (http->queued)
+		http_cancel(http->queued);
+	while (http->running)
+		http_cancel(http->running);
+	if (http->is_delivering)
+		http->is_destroyed = true;
+	else
+		http_finish(http);
+}
+
+struct http_transfer *http_start(struct http *http, const struct http_request *request, http_fn *fn,
+				 void *arg)
+{
+	struct http_transfer *t;
+
+	if (!http->multi)
+		multi_start(http);
+	t = transfer_create(request, http->user_agent);
+	t->http = http;
+	t->fn = fn;
+	t->arg = arg;
+	*http->queued_end = t;
+	http->queued_end = &t->next;
+	if (!loop_timer_is_set(&http->kick))
+		loop_timer_at(&http->kick, loop_now(http->loop));
+	return t;
+}
+
+/* Takes t out of everything, calls back and frees it. False when the client is gone after that. */
+static bool deliver(struct http_transfer *t, CURLcode code)
+{
+	struct http *http = t->http;
+	struct http_response response;
+
+	transfer_unlink(t);
+	if (t->state == TRANSFER_RUNNING)
+		(void)curl_multi_remove_handle(http->multi, t->easy);
+	t->state = TRANSFER_DELIVERED;
+	transfer_response(t, code, &response);
+	http->is_delivering = true;
+	t->fn(t->arg, &response);
+	http->is_delivering = false;
+	transfer_free(t);
+	if (!http->is_destroyed)
+		return true;
+	http_finish(http);
+	return false;
+}
+
+/* Delivers what libcurl has finished. A callback may cancel others: libcurl then forgets their
+ * messages. */
+static void drain(struct http *http)
+{
+	CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(http->multi, &left))) {
+		char *t = NULL;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		CHECK(curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t) == CURLE_OK && t);
+		if (!deliver((struct http_transfer *)(void *)t, m->data.result))
+			return;
+	}
+}
+
+static void transfer_run(struct http_transfer *t)
+{
+	struct http *http = t->http;
+
+	transfer_unlink(t);
+	t->state = TRANSFER_RUNNING;
+	t->prev = NULL;
+	t->next = http->running;
+	if (http->running)
+		http->running->prev = t;
+	http->running = t;
+	CHECK(curl_multi_add_handle(http->multi, t->easy) == CURLM_OK);
+}
+
+/* What a callback queues here waits for the next turn. */
+static void start_queued(void *arg)
+{
+	struct http *http = arg;
+
+	for (struct http_transfer *t = http->queued; t; t = t->next)
+		t->is_due = true;
+	while (http->queued && http->queued->is_due) {
+		struct http_transfer *t = http->queued;
+
+		if (!t->bad_request)
+			transfer_run(t);
+		else if (!deliver(t, CURLE_URL_MALFORMAT))
+			return;
+	}
+	on_timeout(http);
+}

@@ -1,0 +1,80 @@
+#ifndef LOOP_HTTP_H
+#define LOOP_HTTP_H
+
+/*
+ * HTTP transfers on the loop, by libcurl's multi_socket interface. libcurl is started with the
+ * first request. Only http and https; TLS is verified; redirects are followed at most
+ * redirects_max times; the body is capped, as decoded. Unless allow_private is set, an address that
+ * is loopback, private, link-local, multicast or otherwise not public is refused when the socket is
+ * opened, so neither names nor redirects lead there, and proxies named by the environment are not
+ * used.
+ *
+ * A redirect to another host carries all headers but Authorization and Cookie: requests with a
+ * secret in another header should not follow any.
+ */
+
+#include "base/buf.h"
+#include "loop/loop.h"
+
+struct http; /* the client: one for a loop */
+struct http_transfer;
+
+struct http_header {
+	const char *name;
+	const char *value;
+};
+
+struct http_request {
+	const char *method; /* "GET"; NULL = GET */
+	const char *url;
+	const struct http_header *headers;
+	size_t headers_count;
+	struct slice body;      /* sent when p is not NULL; copied */
+	const char *user_agent; /* NULL: the client's */
+	int64_t timeout_ms;
+	size_t body_bytes_max; /* 0 = HTTP_BODY_BYTES_MAX */
+	int redirects_max;     /* 0 = none */
+	bool allow_private;
+};
+
+enum http_outcome {
+	HTTP_DONE, /* status, headers and body are there, whatever the status */
+	HTTP_TIMEOUT,
+	HTTP_TOO_LARGE,
+	HTTP_REFUSED_ADDRESS, /* not a public address */
+	HTTP_BAD_URL,         /* or a method or header that cannot be sent */
+	HTTP_TRANSPORT,       /* connection, name, TLS, cut short; error says which */
+};
+
+/* Other outcomes than HTTP_DONE carry status, headers and body as far as they came. */
+struct http_response {
+	enum http_outcome outcome;
+	int status;
+	struct slice body;        /* borrowed until the callback returns */
+	const char *content_type; /* "" when there is none */
+	const char *effective_url;
+	const char *error; /* "" when HTTP_DONE */
+	const struct http_transfer *transfer;
+};
+
+typedef void http_fn(void *arg, const struct http_response *response);
+
+/* Destroyed before its loop. */
+struct http *http_create(struct loop *loop, const char *user_agent);
+/* Cancels what is in flight, silently. */
+void http_destroy(struct http *http);
+
+/* The callback comes in a later turn, exactly once, unless cancelled. Never NULL. */
+struct http_transfer *http_start(struct http *http, const struct http_request *request, http_fn *fn,
+				 void *arg);
+void http_cancel(struct http_transfer *transfer);
+
+/* Value of a header of the last response in the chain, any case; NULL when there is none. Borrowed
+ * until the callback returns. */
+const char *http_response_header(const struct http_response *response, const char *name);
+
+/* True for an address that may be reached without allow_private. Exported for its tests. */
+struct sockaddr;
+bool http_address_is_public(const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,368 @@
+#include "loop/http_transfer.h"
+
+#include "base/limits.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+/* Called for each piece of the body after it was decoded. */
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	if (buf_append_capped(&t->body, p, size * n))
+		return size * n;
+	t->passed_bytes_max = t->body.cap;
+	return 0;
+}
+
+static bool header_store(struct http_transfer *t, const char *p, size_t len)
+{
+	const char *colon = memchr(p, ':', len);
+	const char *value, *end = p + len;
+
+	if (!colon || colon == p || *p == ' ' || *p == '\t' || memchr(p, '\0', len))
+		return true;
+	value = colon + 1;
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	while (end > value && strchr(" \t\r\n", end[-1]))
+		end--;
+	return buf_append_capped(&t->headers, p, (size_t)(colon - p)) &&
+	       buf_append_capped(&t->headers, "", 1) &&
+	       buf_append_capped(&t->headers, value, (size_t)(end - value)) &&
+	       buf_append_capped(&t->headers, "", 1);
+}
+
+/* One header line, terminated by CR LF, of any response in the chain. */
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_transfer *t = arg;
+	size_t len = size * n;
+
+	if (len >= 5 && memcmp(p, "HTTP/", 5) == 0) {
+		buf_clear(&t->headers);
+		return len;
+	}
+	if (header_store(t, p, len))
+		return len;
+	t->passed_bytes_max = t->headers.cap;
+	return 0;
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_transfer *t = arg;
+
+	t->is_refused = !t->allow_private &&
+			(purpose != CURLSOCKTYPE_IPCXN || !http_address_is_public(&address->addr));
+	if (t->is_refused)
+		return CURL_SOCKET_BAD;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		      address->protocol);
+}
+
+/* Before each request, on a new connection or a kept one: a connection that was opened for a
+ * transfer with allow_private must not serve one without. */
+static int on_connected(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+	struct http_transfer *t = arg;
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	bool is_public = false;
+
+	(void)local;
+	(void)peer_port;
+	(void)local_port;
+	t->requests_sent++;
+	if (t->allow_private)
+		return CURL_PREREQFUNC_OK;
+	if (inet_pton(AF_INET, peer, &in.sin_addr) == 1)
+		is_public = http_address_is_public((const struct sockaddr *)&in);
+	else if (inet_pton(AF_INET6, peer, &in6.sin6_addr) == 1)
+		is_public = http_address_is_public((const struct sockaddr *)&in6);
+	t->is_refused = !is_public;
+	return is_public ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+#define SET(t, option, value) CHECK(curl_easy_setopt((t)->easy, option, value) == CURLE_OK)
+
+static void set_network(struct http_transfer *t, const struct http_request *r)
+{
+	int64_t ms = r->timeout_ms < 1 ? 1 : r->timeout_ms;
+
+	if (ms > INT_MAX)
+		ms = INT_MAX;
+	t->allow_private = r->allow_private;
+	SET(t, CURLOPT_NOSIGNAL, 1L);
+	SET(t, CURLOPT_TIMEOUT_MS, (long)ms);
+	SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	SET(t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(t, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(t, CURLOPT_OPENSOCKETDATA, t);
+	SET(t, CURLOPT_PREREQFUNCTION, on_connected);
+	SET(t, CURLOPT_PREREQDATA, t);
+	/* A proxy would look names up and connect for us, beyond the check of addresses. */
+	if (!r->allow_private)
+		SET(t, CURLOPT_PROXY, "");
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(t, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+#else
+	SET(t, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+	SET(t, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Else the end of a transfer waits for the thread that looks its name up. */
+	SET(t, CURLOPT_QUICK_EXIT, 1L);
+#endif
+	if (r->redirects_max > 0) {
+		SET(t, CURLOPT_FOLLOWLOCATION, 1L);
+		SET(t, CURLOPT_MAXREDIRS, (long)r->redirects_max);
+	}
+}
+
+static void set_sinks(struct http_transfer *t, const struct http_request *r, const char *user_agent)
+{
+	t->body.cap = r->body_bytes_max ? r->body_bytes_max : HTTP_BODY_BYTES_MAX;
+	t->headers.cap = HTTP_HEADER_BYTES_MAX;
+	SET(t, CURLOPT_PRIVATE, t);
+	SET(t, CURLOPT_ERRORBUFFER, t->curl_error);
+	SET(t, CURLOPT_WRITEFUNCTION, on_body);
+	SET(t, CURLOPT_WRITEDATA, t);
+	SET(t, CURLOPT_HEADERFUNCTION, on_header);
+	SET(t, CURLOPT_HEADERDATA, t);
+	SET(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	SET(t, CURLOPT_USERAGENT, r->user_agent ? r->user_agent : user_agent);
+}
+
+static void set_method(struct http_transfer *t, const struct http_request *r)
+{
+	const char *method = r->method ? r->method : "GET";
+	bool is_post = strcmp(method, "POST") == 0;
+	size_t len = r->body.p ? r->body.len : 0;
+
+	if (strcmp(method, "HEAD") == 0) {
+		SET(t, CURLOPT_NOBODY, 1L);
+		return;
+	}
+	/* Not said for a plain GET or POST: libcurl would stick to it through redirects. */
+	if (!is_post && (r->body.p || strcmp(method, "GET") != 0))
+		SET(t, CURLOPT_CUSTOMREQUEST, method);
+	if (!is_post && !r->body.p && strcmp(method, "PUT") != 0 && strcmp(method, "PATCH") != 0)
+		return;
+	t->request_body = xmalloc(len);
+	if (len)
+		memcpy(t->request_body, r->body.p, len);
+	SET(t, CURLOPT_POST, 1L);
+	SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	SET(t, CURLOPT_POSTFIELDS, t->request_body);
+}
+
+static void add_header_line(struct http_transfer *t, const char *line)
+{
+	struct curl_slist *list = curl_slist_append(t->request_headers, line);
+
+	CHECK(list);
+	t->request_headers = list;
+}
+
+static void set_headers(struct http_transfer *t, const struct http_request *r)
+{
+	bool has_type = false, has_expect = false;
+
+	for (size_t i = 0; i < r->headers_count; i++) {
+		const struct http_header *h = &r->headers[i];
+		/* "Name:" would remove a header, "Name;" sends an empty one. */
+		char *line = h->value[0] ? xasprintf("%s: %s", h->name, h->value)
+					 : xasprintf("%s;", h->name);
+
+		add_header_line(t, line);
+		free(line);
+		has_type = has_type || strcasecmp(h->name, "Content-Type") == 0;
+		has_expect = has_expect || strcasecmp(h->name, "Expect") == 0;
+	}
+	/* libcurl would call any body a form, and wait a second for "100 Continue". */
+	if (!has_type)
+		add_header_line(t, "Content-Type:");
+	if (!has_expect)
+		add_header_line(t, "Expect:");
+	SET(t, CURLOPT_HTTPHEADER, t->request_headers);
+}
+
+static bool is_token(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			     "!#$%&'*+-.^_`|~");
+
+	return n > 0 && s[n] == '\0';
+}
+
+/* NULL when the request may be sent; values of a header may come from arguments of a call, and must
+ * not start a line of their own. */
+static const char *request_fault(const struct http_request *r)
+{
+	const char *host = NULL;
+
+	if (strncasecmp(r->url, "http://", 7) == 0)
+		host = r->url + 7;
+	else if (strncasecmp(r->url, "https://", 8) == 0)
+		host = r->url + 8;
+	if (!host || *host == '\0' || *host == '/')
+		return "not an http or https URL";
+	if (r->method && !is_token(r->method))
+		return "not a method";
+	for (size_t i = 0; i < r->headers_count; i++) {
+		if (!is_token(r->headers[i].name))
+			return "not a name of a header";
+		if (strpbrk(r->headers[i].value, "\r\n"))
+			return "a line break in a header";
+	}
+	return NULL;
+}
+
+struct http_transfer *transfer_create(const struct http_request *request, const char *user_agent)
+{
+	struct http_transfer *t = xzalloc(sizeof(*t));
+
+	t->bad_request = request_fault(request);
+	if (t->bad_request)
+		return t;
+	t->easy = curl_easy_init();
+	CHECK(t->easy);
+	set_network(t, request);
+	set_sinks(t, request, user_agent);
+	set_method(t, request);
+	set_headers(t, request);
+	if (curl_easy_setopt(t->easy, CURLOPT_URL, request->url) != CURLE_OK)
+		t->bad_request = "the URL is too long";
+	return t;
+}
+
+void transfer_free(struct http_transfer *t)
+{
+	curl_easy_cleanup(t->easy);
+	curl_slist_free_all(t->request_headers);
+	free(t->request_body);
+	buf_finish(&t->body);
+	buf_finish(&t->headers);
+	free(t);
+}
+
+/* True when a URL of the chain was at fault. libcurl has the same codes for answers that are not
+ * HTTP; but then the request has been sent. */
+static bool is_url_fault(const struct http_transfer *t, CURLcode code, long redirects)
+{
+	return (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) &&
+	       t->requests_sent <= redirects;
+}
+
+static long redirects_of(const struct http_transfer *t)
+{
+	long redirects = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	return redirects;
+}
+
+/* libcurl's own words, unless they may quote a URL, with what it carries. */
+static const char *transport_error(const struct http_transfer *t, CURLcode code)
+{
+	const char *text = t->curl_error;
+
+	if (code == CURLE_PARTIAL_FILE)
+		return "the answer was cut short";
+	if (code == CURLE_TOO_MANY_REDIRECTS)
+		return "too many redirects";
+	if (is_url_fault(t, code, redirects_of(t)))
+		return "redirected to what is not an http or https URL";
+	if (*text == '\0' || strpbrk(text, "@?") || strstr(text, "://"))
+		return curl_easy_strerror(code);
+	return text;
+}
+
+static enum http_outcome outcome_of(const struct http_transfer *t, CURLcode code)
+{
+	long redirects;
+
+	if (t->bad_request)
+		return HTTP_BAD_URL;
+	if (code == CURLE_OK)
+		return HTTP_DONE;
+	if (t->passed_bytes_max)
+		return HTTP_TOO_LARGE;
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return HTTP_TIMEOUT;
+	if (t->is_refused)
+		return HTTP_REFUSED_ADDRESS;
+	redirects = redirects_of(t);
+	if (redirects == 0 && is_url_fault(t, code, redirects))
+		return HTTP_BAD_URL;
+	return HTTP_TRANSPORT;
+}
+
+static void error_text(struct http_transfer *t, enum http_outcome outcome, CURLcode code)
+{
+	switch (outcome) {
+	case HTTP_DONE:
+		break;
+	case HTTP_TOO_LARGE:
+		(void)snprintf(t->error, sizeof(t->error), "the answer is above %zu bytes",
+			       t->passed_bytes_max);
+		break;
+	case HTTP_REFUSED_ADDRESS:
+		(void)snprintf(t->error, sizeof(t->error), "the address is not public");
+		break;
+	case HTTP_BAD_URL:
+		(void)snprintf(t->error, sizeof(t->error), "%s",
+			       t->bad_request ? t->bad_request : "the URL is malformed");
+		break;
+	case HTTP_TIMEOUT:
+	case HTTP_TRANSPORT:
+		(void)snprintf(t->error, sizeof(t->error), "%s", transport_error(t, code));
+		break;
+	}
+}
+
+void transfer_response(struct http_transfer *t, CURLcode code, struct http_response *out)
+{
+	long status = 0;
+	const char *content_type = NULL, *url = NULL;
+
+	if (t->easy) {
+		(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+		(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &content_type);
+		(void)curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	}
+	out->outcome = outcome_of(t, code);
+	error_text(t, out->outcome, code);
+	out->error = t->error;
+	out->status = (int)status;
+	out->body = buf_slice(&t->body);
+	out->content_type = content_type ? content_type : "";
+	out->effective_url = url ? url : "";
+	out->transfer = t;
+}
+
+const char *http_response_header(const struct http_response *response, const char *name)
+{
+	struct slice headers = buf_slice(&response->transfer->headers);
+	const char *p = headers.p;
+	const char *end = p + headers.len;
+
+	while (p < end) {
+		const char *value = p + strlen(p) + 1;
+
+		if (strcasecmp(p, name) == 0)
+			return value;
+		p = value + strlen(value) + 1;
+	}
+	return NULL;
+}

@@ -1,0 +1,50 @@
+#ifndef LOOP_HTTP_TRANSFER_H
+#define LOOP_HTTP_TRANSFER_H
+
+/*
+ * One transfer as libcurl sees it: built from a request, collects what comes, says how it ended.
+ * For http.c only, which runs it.
+ */
+
+#include "loop/http.h"
+
+#include <curl/curl.h>
+
+enum transfer_state {
+	TRANSFER_QUEUED, /* libcurl does not know it yet */
+	TRANSFER_RUNNING,
+	TRANSFER_DELIVERED, /* its callback runs, or has run */
+};
+
+struct http_transfer {
+	struct http *http;
+	struct http_transfer *prev;
+	struct http_transfer *next;
+	enum transfer_state state;
+	bool is_due; /* queued before this turn */
+	http_fn *fn;
+	void *arg;
+
+	CURL *easy; /* NULL when the request was not fit to be sent */
+	struct curl_slist *request_headers;
+	char *request_body;
+	const char *bad_request; /* why; a constant */
+	bool allow_private;
+
+	struct buf body;         /* capped */
+	struct buf headers;      /* capped; "name\0value\0" for each */
+	size_t passed_bytes_max; /* the cap that was passed; 0 = none */
+	bool is_refused;         /* the last address that was tried is not public */
+	long requests_sent;
+	char curl_error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE];
+};
+
+/* Never NULL. What is wrong with the request is kept in bad_request. */
+struct http_transfer *transfer_create(const struct http_request *request, const char *user_agent);
+void transfer_free(struct http_transfer *t);
+
+/* Fills everything but the callback's own; borrowed from t. */
+void transfer_response(struct http_transfer *t, CURLcode code, struct http_response *out);
+
+#endif

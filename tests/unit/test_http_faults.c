@@ -1,0 +1,215 @@
+#include "base/limits.h"
+
+#include "http_site.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+START_TEST(a_body_may_be_as_long_as_the_cap_and_no_longer)
+{
+	struct http_request r = {.url = "/ok", .body_bytes_max = 5, .allow_private = true};
+	struct site s;
+
+	site_init(&s);
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+	r.body_bytes_max = 4;
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_TOO_LARGE);
+	r.url = "/endless";
+	r.body_bytes_max = 100 * 1000;
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_TOO_LARGE);
+	ck_assert_str_eq(s.got.error, "the answer is above 100000 bytes");
+	ck_assert_uint_le(s.got.body.len, 100 * 1000);
+	r.body_bytes_max = 0;
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_TOO_LARGE);
+	ck_assert_uint_le(s.got.body.len, HTTP_BODY_BYTES_MAX);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(the_cap_counts_decoded_bytes)
+{
+	struct http_request r = {.url = "/bomb", .body_bytes_max = 65536, .allow_private = true};
+	struct site s;
+
+	site_init(&s);
+	ck_assert_int_eq(site_get(&s, "/gzip"), HTTP_DONE);
+	ck_assert_str_eq(buf_text(&s.got.body), "hello, compressed");
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+	ck_assert_uint_eq(s.got.body.len, 65536);
+	r.body_bytes_max = 65535;
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_TOO_LARGE);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(headers_are_capped)
+{
+	struct buf text = BUF_INIT;
+	struct site s;
+
+	site_init(&s);
+	buf_puts(&text, "HTTP/1.1 200 OK\r\n");
+	for (int i = 0; text.len < HTTP_HEADER_BYTES_MAX + 4096; i++)
+		buf_printf(&text, "X-%d: %0500d\r\n", i, i);
+	buf_puts(&text, "Content-Length: 0\r\n\r\n");
+	ck_assert_int_eq(site_get_raw(&s, text.p, text.len, true, 0), HTTP_TOO_LARGE);
+	buf_finish(&text);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(a_server_that_hangs_or_dribbles_ends_in_a_timeout)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+	struct boottime start = clock_boot();
+	struct site s;
+
+	site_init(&s);
+	ck_assert_int_eq(site_get_raw(&s, head, sizeof(head) - 1, false, 100), HTTP_TIMEOUT);
+	ck_assert_int_eq(s.got.status, 200);
+	loop_fd_events(s.listener, 0);
+	ck_assert_int_eq(site_get_raw(&s, "", 0, false, 100), HTTP_TIMEOUT);
+	ck_assert_int_eq(s.got.status, 0);
+	ck_assert_int_ge(clock_boot().ms - start.ms, 200);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(an_answer_cut_short_is_a_transport_fault)
+{
+	static const char *const texts[] = {
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+	};
+	struct site s;
+
+	site_init(&s);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		ck_assert_int_eq(site_get_raw(&s, texts[i], strlen(texts[i]), true, 0),
+				 HTTP_TRANSPORT);
+		ck_assert_str_eq(s.got.error, "the answer was cut short");
+		ck_assert_int_eq(s.got.status, 200);
+	}
+	ck_assert_int_eq(site_get_raw(&s, "", 0, true, 0), HTTP_TRANSPORT);
+	ck_assert_int_eq(site_get_raw(&s, "gibberish\r\n\r\n", 13, true, 0), HTTP_TRANSPORT);
+	/* A body that ends with the connection is whole. */
+	ck_assert_int_eq(site_get_raw(&s, "HTTP/1.1 200 OK\r\n\r\nall", 22, true, 0), HTTP_DONE);
+	ck_assert_str_eq(buf_text(&s.got.body), "all");
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(nobody_listening_is_a_transport_fault)
+{
+	char url[64];
+	struct site s;
+
+	site_init(&s);
+	loop_fd_remove(s.listener);
+	s.listener = NULL;
+	(void)close(s.listen_fd);
+	s.listen_fd = -1;
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", s.raw_port);
+	ck_assert_int_eq(site_get(&s, url), HTTP_TRANSPORT);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(private_addresses_are_refused_in_every_spelling)
+{
+	static const char *const hosts[] = {
+		"127.0.0.1",        "localhost", "127.1", "2130706433",
+		"0x7f.1",           "0.0.0.0",   "[::1]", "[::ffff:127.0.0.1]",
+		"[64:ff9b::7f00:1]"};
+	char url[64];
+	struct site s;
+
+	site_init(&s);
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		(void)snprintf(url, sizeof(url), "http://%s:%d/", hosts[i], s.raw_port);
+		ck_assert_int_eq(site_fetch(&s, (struct http_request){.url = url}),
+				 HTTP_REFUSED_ADDRESS);
+		ck_assert_str_eq(s.got.error, "the address is not public");
+	}
+	ck_assert_int_eq(site_fetch(&s, (struct http_request){.url = "/ok"}), HTTP_REFUSED_ADDRESS);
+	ck_assert_int_eq(s.raw_accepted, 0);
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(a_kept_connection_to_a_private_address_is_refused_too)
+{
+	struct site s;
+
+	site_init(&s);
+	ck_assert_int_eq(site_get(&s, "/ok"), HTTP_DONE);
+	ck_assert_int_eq(site_fetch(&s, (struct http_request){.url = "/ok"}), HTTP_REFUSED_ADDRESS);
+	ck_assert_int_eq(s.got.status, 0);
+	ck_assert_int_eq(site_get(&s, "/ok"), HTTP_DONE);
+	site_finish(&s);
+}
+END_TEST
+
+/* The name cannot be looked up, as one of its labels is too long; a proxy would be asked first. */
+START_TEST(a_proxy_of_the_environment_is_used_with_allow_private_only)
+{
+	struct http_request r = {
+		.url = "http://"
+		       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		       ".invalid/"};
+	char proxy[64];
+	struct site s;
+
+	site_init(&s);
+	(void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", s.port);
+	(void)setenv("http_proxy", proxy, 1);
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_TRANSPORT);
+	r.allow_private = true;
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+	ck_assert_int_eq(s.got.status, 404);
+	(void)unsetenv("http_proxy");
+	site_finish(&s);
+}
+END_TEST
+
+START_TEST(bad_urls_are_named_and_secrets_in_them_are_not)
+{
+	static const char *const urls[] = {
+		"",
+		"nonsense",
+		"file:///etc/hostname",
+		"ftp://s3cret@example.com/",
+		"http://",
+		"http:///s3cret",
+		"http://user:s3cret@[::1/",
+		"http://user:s3cret@127.0.0.1:99999/",
+		"https://127.0.0.1:s3cret/",
+		"http://127.0.0.1/a b?s3cret",
+	};
+	struct site s;
+
+	site_init(&s);
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		ck_assert_msg(site_fetch(&s, (struct http_request){.url = urls[i],
+								   .allow_private = true}) ==
+				      HTTP_BAD_URL,
+			      "%s", urls[i]);
+		ck_assert_ptr_null(strstr(s.got.error, "s3cret"));
+	}
+	ck_assert_int_eq(site_get(&s, "http://user:s3cret@127.0.0.1:1/?key=s3cret"),
+			 HTTP_TRANSPORT);
+	ck_assert_ptr_null(strstr(s.got.error, "s3cret"));
+	site_finish(&s);
+}
+END_TEST
+
+UNIT_MAIN("http_faults", a_body_may_be_as_long_as_the_cap_and_no_longer,
+	  the_cap_counts_decoded_bytes, headers_are_capped,
+	  a_server_that_hangs_or_dribbles_ends_in_a_timeout,
+	  an_answer_cut_short_is_a_transport_fault, nobody_listening_is_a_transport_fault,
+	  private_addresses_are_refused_in_every_spelling,
+	  a_kept_connection_to_a_private_address_is_refused_too,
+	  a_proxy_of_the_environment_is_used_with_allow_private_only,
+	  bad_urls_are_named_and_secrets_in_them_are_not)
