@@ -1,0 +1,191 @@
+/*
+ * The callers' idempotency keys: a table of their own, keyed by day, org and key, written only by
+ * calls that carry one. Today's and yesterday's rows count, if they are not older than a day.
+ */
+
+#include "wallet/internal.h"
+
+#include "base/limits.h"
+
+#include <string.h>
+
+#define DAY_MS    (INT64_C(24) * 60 * 60 * 1000)
+#define PURGE_MAX 200
+
+struct found {
+	bool is_there;
+	int64_t day;
+	struct digest digest;
+	struct id call;
+	struct walltime at;
+	bool is_settled;
+	int64_t entry_seq;
+	char *result;
+	size_t result_len;
+};
+
+static void read_found(void *arg, const struct db_row *row)
+{
+	struct found *f = arg;
+	struct slice digest = db_row_blob(row, "digest");
+	struct slice result;
+
+	f->is_there = true;
+	f->day = db_row_i64(row, "day");
+	CHECK(digest.len == sizeof(f->digest.b));
+	memcpy(f->digest.b, digest.p, digest.len);
+	f->call = db_row_id(row, "call");
+	f->at = db_row_walltime(row, "at_ms");
+	f->is_settled = !db_row_is_null(row, "entry_seq");
+	if (!f->is_settled)
+		return;
+	f->entry_seq = db_row_i64(row, "entry_seq");
+	if (db_row_is_null(row, "result"))
+		return;
+	result = db_row_blob(row, "result");
+	f->result = xstrndup(result.len ? result.p : "", result.len);
+	f->result_len = result.len;
+}
+
+static struct found find(struct batch *b, const struct wallet_cmd *cmd, int64_t day)
+{
+	static const char SQL[] = "SELECT day, digest, call, at_ms, entry_seq, result "
+				  "FROM idempotency WHERE day = $1 AND org = $2 AND key = $3";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+	struct found f = {0};
+
+	db_bind_i64(s, day);
+	db_bind_id(s, cmd->caller.org);
+	db_bind_text(s, cmd->idempotency_key);
+	db_queue(s, read_found, &f);
+	db_wait(b->db);
+	return f;
+}
+
+static void read_charge(void *arg, const struct db_row *row)
+{
+	struct wallet_cmd *cmd = arg;
+	struct slice hash = db_row_blob(row, "hash");
+
+	cmd->stored_charge = db_row_microusd(row, "amount_microusd");
+	CHECK(hash.len == sizeof(cmd->stored_receipt.b));
+	memcpy(cmd->stored_receipt.b, hash.p, hash.len);
+}
+
+enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd)
+{
+	static const char SQL[] =
+		"SELECT amount_microusd, hash FROM entry WHERE org = $1 AND seq = $2";
+	int64_t today = walltime_day(b->now);
+	struct found f = find(b, cmd, today);
+	struct db_stmt *s;
+
+	if (!f.is_there)
+		f = find(b, cmd, today - 1);
+	if (!f.is_there || b->now.ms - f.at.ms >= IDEMPOTENCY_HOURS * DAY_MS / 24) {
+		free_charp(&f.result);
+		return WALLET_OK;
+	}
+	if (!digest_eq(&f.digest, &cmd->digest)) {
+		free_charp(&f.result);
+		return WALLET_CONFLICT;
+	}
+	cmd->stored_call = f.call;
+	if (!f.is_settled)
+		return WALLET_IN_FLIGHT;
+	cmd->stored = f.result;
+	cmd->stored_len = f.result_len;
+	s = db_stmt(b->db, SQL);
+	db_bind_id(s, cmd->caller.org);
+	db_bind_i64(s, f.entry_seq);
+	db_queue(s, read_charge, cmd);
+	db_wait(b->db);
+	return WALLET_REPLAY;
+}
+
+void idempotency_begin(struct batch *b, struct wallet_cmd *cmd)
+{
+	static const char SQL[] = "INSERT INTO idempotency (day, org, key, digest, call, at_ms) "
+				  "VALUES ($1, $2, $3, $4, $5, $6)";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+
+	cmd->idempotency_day = walltime_day(b->now);
+	db_bind_i64(s, cmd->idempotency_day);
+	db_bind_id(s, cmd->caller.org);
+	db_bind_text(s, cmd->idempotency_key);
+	db_bind_blob(s, cmd->digest.b, sizeof(cmd->digest.b));
+	db_bind_id(s, cmd->id);
+	db_bind_walltime(s, b->now);
+	db_queue_write(s, 1);
+}
+
+void idempotency_keep(struct batch *b, struct wallet_cmd *cmd, int64_t entry_seq)
+{
+	static const char SQL[] = "UPDATE idempotency SET entry_seq = $1, result = $2 "
+				  "WHERE day = $3 AND org = $4 AND key = $5";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+
+	db_bind_i64(s, entry_seq);
+	if (cmd->result && cmd->result_len <= STORED_RESULT_BYTES_MAX)
+		db_bind_blob(s, cmd->result, cmd->result_len);
+	else
+		db_bind_null(s);
+	db_bind_i64(s, cmd->idempotency_day);
+	db_bind_id(s, cmd->caller.org);
+	db_bind_text(s, cmd->idempotency_key);
+	db_queue_write(s, 1);
+}
+
+void idempotency_drop(struct batch *b, struct id org, int64_t day, const char *key)
+{
+	static const char SQL[] = "DELETE FROM idempotency WHERE day = $1 AND org = $2 "
+				  "AND key = $3 AND entry_seq IS NULL";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+
+	db_bind_i64(s, day);
+	db_bind_id(s, org);
+	db_bind_text(s, key);
+	db_queue_write(s, 1);
+}
+
+struct purge_list {
+	struct {
+		int64_t day;
+		struct id org;
+		char *key;
+	} items[PURGE_MAX];
+	size_t count;
+};
+
+static void read_purge(void *arg, const struct db_row *row)
+{
+	struct purge_list *list = arg;
+
+	CHECK(list->count < PURGE_MAX);
+	list->items[list->count].day = db_row_i64(row, "day");
+	list->items[list->count].org = db_row_id(row, "org");
+	list->items[list->count].key = xstrdup(db_row_text(row, "key"));
+	list->count++;
+}
+
+void idempotency_purge(struct batch *b)
+{
+	static const char FIND[] = "SELECT day, org, key FROM idempotency WHERE day < $1 "
+				   "AND entry_seq IS NOT NULL ORDER BY day LIMIT 200";
+	static const char DELETE[] =
+		"DELETE FROM idempotency WHERE day = $1 AND org = $2 AND key = $3";
+	struct purge_list list = {.count = 0};
+	struct db_stmt *s = db_stmt(b->db, FIND);
+
+	db_bind_i64(s, walltime_day(b->now) - 1);
+	db_queue(s, read_purge, &list);
+	db_wait(b->db);
+	for (size_t i = 0; i < list.count; i++) {
+		s = db_stmt(b->db, DELETE);
+		db_bind_i64(s, list.items[i].day);
+		db_bind_id(s, list.items[i].org);
+		db_bind_text(s, list.items[i].key);
+		db_queue_write(s, 1);
+		free_charp(&list.items[i].key);
+	}
+}

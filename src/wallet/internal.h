@@ -1,0 +1,144 @@
+#ifndef WALLET_INTERNAL_H
+#define WALLET_INTERNAL_H
+
+/*
+ * What the files of this room share: the wallet's own state, and a batch while it is applied.
+ */
+
+#include "wallet/verify.h"
+#include "wallet/wallet.h"
+
+struct cmd_list {
+	struct wallet_cmd *first;
+	struct wallet_cmd **last;
+	size_t count;
+};
+
+struct wallet {
+	struct wallet_config config;
+	char *store, *default_org, *default_email;
+	struct db *db;
+	struct id_source ids;
+	struct err trouble;
+	int64_t wait_ms; /* for other processes, in one turn */
+
+	struct cmd_list queue;
+	/* The batch that is being tried; not empty only while the store is busy. */
+	struct cmd_list batch;
+	/* Its commit may have happened: proof is the entry that it wrote last. */
+	bool is_unsure;
+	struct id unsure_org;
+	int64_t unsure_seq;
+	struct digest unsure_head;
+	int64_t unsure_holds_delta;
+
+	struct wallet_query *queries, *queries_last;
+	size_t queries_count;
+
+	struct id lease; /* ID_NONE: none is held */
+	uint8_t boot_id[16];
+	struct boottime lease_written;
+	int64_t holds_open;
+	bool sweeps; /* a sweep is queued */
+	struct wallet_query tick;
+	int64_t tick_work;
+};
+
+/* A wallet row as the batch sees it: read once, changed in memory, written once. */
+struct row {
+	struct wallet_view view;
+	struct digest head;
+	bool exists;
+	bool is_new;
+	bool is_dirty;
+};
+
+/* An API key or lease that commands of the batch name. */
+struct key_row {
+	struct id id;
+	struct id org;
+	bool is_good;
+};
+
+struct lease_row {
+	struct id id;
+	bool is_good;
+};
+
+struct batch {
+	struct wallet *w;
+	struct db *db;
+	struct walltime now;
+	struct boottime boot;
+	struct row *rows;
+	size_t rows_count, rows_size, rows_last;
+	struct key_row *keys;
+	size_t keys_count, keys_size;
+	struct lease_row *leases;
+	size_t leases_count, leases_size;
+	bool lease_is_fresh; /* ours was written in this batch, or is not due */
+	/* Set by the commands. */
+	int64_t holds_delta;
+	bool wants_more_sweep;
+	struct id last_org; /* of the entry written last */
+};
+
+void cmd_list_init(struct cmd_list *list);
+void cmd_list_push(struct cmd_list *list, struct wallet_cmd *cmd);
+struct wallet_cmd *cmd_list_pop(struct cmd_list *list);
+
+/* batch.c: reads what the commands need, applies them in order, writes the wallet rows. Commands
+ * beyond the time limit go back to the queue. */
+enum db_status batch_run(struct wallet *w, struct batch *b);
+void batch_finish(struct batch *b);
+/* The row of an org; loads it when it is not there. exists is false when there is none. */
+struct row *batch_row(struct batch *b, struct id org);
+struct row *batch_row_new(struct batch *b, struct id org);
+
+/* account.c: a row with all columns of the wallet table but head. */
+void wallet_view_of_row(const struct db_row *row, struct wallet_view *view);
+
+/* ledger.c: appends an entry and moves the row's sums; the receipt is its hash. */
+struct entry_values {
+	enum entry_kind kind;
+	enum account from, to;
+	struct microusd amount;
+	struct id ref;
+	struct id key;
+	const char *tool;
+	bool is_closing;
+	int64_t price_version;
+	const char *note;
+};
+/* False when the sums would overflow; nothing is written then. */
+MUST_USE bool batch_entry(struct batch *b, struct row *row, const struct entry_values *e,
+			  struct digest *out_receipt);
+
+/* hold.c, credit.c, lease.c: one command each. */
+void apply_hold(struct batch *b, struct wallet_cmd *cmd);
+void apply_lookup(struct batch *b, struct wallet_cmd *cmd);
+void apply_capture(struct batch *b, struct wallet_cmd *cmd);
+void apply_release(struct batch *b, struct wallet_cmd *cmd);
+void apply_grant(struct batch *b, struct wallet_cmd *cmd);
+void apply_take(struct batch *b, struct wallet_cmd *cmd);
+void apply_org_create(struct batch *b, struct wallet_cmd *cmd);
+void apply_key_create(struct batch *b, struct wallet_cmd *cmd);
+void apply_key_revoke(struct batch *b, struct wallet_cmd *cmd);
+void apply_preferences(struct batch *b, struct wallet_cmd *cmd);
+void apply_sweep(struct batch *b, struct wallet_cmd *cmd);
+
+/* idempotency.c. */
+enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd);
+void idempotency_begin(struct batch *b, struct wallet_cmd *cmd);
+void idempotency_keep(struct batch *b, struct wallet_cmd *cmd, int64_t entry_seq);
+void idempotency_drop(struct batch *b, struct id org, int64_t day, const char *key);
+void idempotency_purge(struct batch *b);
+
+/* lease.c: makes sure that the holds of this batch stand under a lease that is written. */
+void lease_ensure(struct batch *b);
+bool lease_is_good(struct batch *b, struct id lease);
+bool key_is_good(struct batch *b, struct caller caller);
+/* Things that a sweep would do: leases that ran out, rows to purge. */
+void lease_count_work(struct wallet *w, struct db *db, int64_t *out);
+
+#endif

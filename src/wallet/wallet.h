@@ -1,0 +1,246 @@
+#ifndef WALLET_WALLET_H
+#define WALLET_WALLET_H
+
+/*
+ * The wallet is a state machine: a batch of commands in, a batch of outcomes out. Commands are
+ * plain data with their ids fixed when they are made; those submitted in one turn of the loop are
+ * applied as one durable transaction (group commit) and their callbacks run after the commit, so
+ * nothing that depends on a command can leave the process before it is on disk.
+ *
+ * A batch that finds the store busy stays queued and is tried again; after a commit of unknown
+ * outcome the ids are looked up first. A command that cannot be applied before its deadline ends
+ * with WALLET_UNAVAILABLE and has not happened.
+ *
+ * All amounts are micro-USD. The wallet knows no JSON and no prices.
+ */
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/id.h"
+#include "base/money.h"
+#include "db/db.h"
+
+struct wallet;
+struct wallet_cmd;
+
+/* Values are stored. */
+enum entry_kind {
+	ENTRY_STARTER = 1,
+	ENTRY_GRANT = 2,
+	ENTRY_PURCHASE = 3,
+	ENTRY_RELOAD = 4,
+	ENTRY_HOLD = 5,
+	ENTRY_CAPTURE = 6,
+	ENTRY_RELEASE = 7,
+	ENTRY_EXPIRE = 8,
+	ENTRY_REFUND = 9,
+	ENTRY_DISPUTE = 10,
+	ENTRY_DISPUTE_REVERSAL = 11,
+	ENTRY_WRITEOFF = 12,
+	ENTRY_ADJUSTMENT = 13,
+};
+
+enum account {
+	ACCOUNT_AVAILABLE = 1, /* of the org */
+	ACCOUNT_HELD = 2,      /* of the org */
+	ACCOUNT_REVENUE = 3,   /* of the platform, as are those below */
+	ACCOUNT_FUNDING = 4,
+	ACCOUNT_PROMO = 5,
+	ACCOUNT_WRITEOFF = 6,
+};
+
+enum wallet_op {
+	WALLET_OP_HOLD,
+	WALLET_OP_LOOKUP, /* the idempotency part of a hold, nothing else */
+	WALLET_OP_CAPTURE,
+	WALLET_OP_RELEASE,
+	WALLET_OP_GRANT, /* credits available; entry kind says why */
+	WALLET_OP_TAKE,  /* debits available, also below zero: refund, dispute, adjustment */
+	WALLET_OP_ORG_CREATE,
+	WALLET_OP_KEY_CREATE,
+	WALLET_OP_KEY_REVOKE,
+	WALLET_OP_PREFERENCES,
+	WALLET_OP_RIDERS, /* runs its riders in the transaction, touches no wallet */
+	WALLET_OP_SWEEP,  /* releases the holds of processes that are gone */
+};
+
+enum wallet_outcome {
+	WALLET_OK,
+	WALLET_UNAVAILABLE,     /* no store before the deadline: nothing happened */
+	WALLET_UNAUTHENTICATED, /* the key is unknown or revoked */
+	WALLET_NO_ORG,
+	WALLET_INSUFFICIENT, /* cmd->after.available says what there is */
+	WALLET_OVER_BUDGET,  /* the org's monthly budget */
+	WALLET_GONE,         /* the hold is not open any more: expired or released */
+	WALLET_DUPLICATE,    /* this fact, name or id is there already */
+	WALLET_REPLAY,       /* same idempotency key and digest: cmd->stored has the result */
+	WALLET_CONFLICT,     /* same idempotency key, other digest */
+	WALLET_IN_FLIGHT,    /* same idempotency key and digest, not settled yet */
+	WALLET_OVERFLOW,     /* the sum does not fit the ledger */
+};
+
+/* Who calls. key is ID_NONE for a local caller without one. */
+struct caller {
+	struct id org;
+	struct id key;
+};
+
+struct preferences {
+	bool auto_reload_enabled;
+	struct microusd auto_reload_threshold;
+	struct microusd auto_reload_amount;
+	bool has_budget;
+	struct microusd budget_limit;
+};
+
+/* The wallet row as it stands after the command. */
+struct wallet_view {
+	struct id org;
+	struct microusd available;
+	struct microusd held;
+	int64_t seq;   /* of the last entry */
+	int64_t month; /* that captured_month counts for, year * 100 + month */
+	struct microusd captured_month;
+	struct preferences prefs;
+};
+
+/*
+ * A rider is plain data that rides in a command's transaction: payment state, a stored result, a
+ * fingerprint. apply is a function of a *_store.c of some room; it may queue reads and writes and
+ * flush. It sees the command's outcome and may run again when the batch is retried, so it changes
+ * only the store and its own data. It runs in submission order, also for commands that failed
+ * with another outcome than WALLET_UNAVAILABLE.
+ */
+struct rider {
+	void (*apply)(struct rider *rider, struct db *db, const struct wallet_cmd *cmd);
+	void (*destroy)(struct rider *rider); /* NULL: not owned by the command */
+	struct rider *next;
+};
+
+typedef void wallet_cmd_fn(struct wallet_cmd *cmd);
+
+/*
+ * Made by wallet_cmd_create, filled in, submitted once. The wallet owns it from wallet_submit to
+ * the callback; the callback's end destroys it with its riders.
+ */
+struct wallet_cmd {
+	enum wallet_op op;
+	struct caller caller;
+	struct id id; /* call, payment, key or org; see the op */
+	struct microusd amount;
+	struct walltime now;      /* out: of its batch; its entries carry it */
+	struct boottime deadline; /* 0: CALL_DEADLINE_MS after it is submitted */
+
+	/* HOLD, LOOKUP, CAPTURE, RELEASE. The tool's name is borrowed for ever (registry). */
+	const char *tool;
+	int64_t price_version;
+	struct id lease;         /* CAPTURE, RELEASE: as the hold's outcome gave it */
+	struct microusd held;    /* CAPTURE, RELEASE: what the hold took */
+	bool may_be_absent;      /* RELEASE of a hold whose commit was never confirmed */
+	char *idempotency_key;   /* owned, NULL for none; HOLD, LOOKUP, CAPTURE, RELEASE */
+	struct digest digest;    /* HOLD, LOOKUP: over tool and arguments */
+	int64_t idempotency_day; /* set by HOLD; CAPTURE and RELEASE pass it on */
+	char *result; /* CAPTURE with a key: the provider's part, owned; NULL: not kept */
+	size_t result_len;
+
+	/* GRANT, TAKE: the business fact that this can happen for only once; owned, NULL = none. */
+	enum entry_kind kind;
+	char *fact;
+	char *note; /* owned; GRANT, TAKE */
+
+	/* ORG_CREATE: name and starter grant in amount; KEY_*: label, hash, prefix. */
+	char *name;
+	char *email;
+	char *label;
+	char *prefix;
+	struct digest hash;
+	struct id replaces; /* KEY_CREATE: revoked in the same batch; ID_NONE = none */
+
+	/* PREFERENCES: the members that change. */
+	struct preferences prefs;
+	bool sets_enabled, sets_threshold, sets_amount, sets_budget;
+
+	struct rider *riders;
+	wallet_cmd_fn *done; /* NULL is allowed */
+	void *arg;
+
+	/* Results, valid in the callback. */
+	enum wallet_outcome outcome;
+	struct wallet_view after;
+	struct digest receipt;         /* hash of this command's main entry */
+	struct id stored_call;         /* REPLAY */
+	struct microusd stored_charge; /* REPLAY: from the entry */
+	struct digest stored_receipt;
+	char *stored; /* REPLAY: owned; NULL: was charged, result not kept */
+	size_t stored_len;
+	bool executed_before_expiry; /* CAPTURE that came too late: nothing was charged */
+
+	/* The wallet's own. */
+	struct wallet_cmd *next;
+};
+
+struct wallet_config {
+	const char *store;         /* path or URL */
+	const char *default_org;   /* made on first use of a local store */
+	const char *default_email; /* NULL = none */
+	struct microusd starter;   /* granted to a new org, once */
+};
+
+struct wallet *wallet_create(const struct wallet_config *config);
+/* Closes the store. Commands still queued end with WALLET_UNAVAILABLE. NULL is allowed. */
+void wallet_destroy(struct wallet *w);
+
+struct wallet_cmd *wallet_cmd_create(enum wallet_op op, struct caller caller);
+void wallet_cmd_add_rider(struct wallet_cmd *cmd, TAKES struct rider *rider);
+/* For a command that is not submitted. */
+void wallet_cmd_destroy(struct wallet_cmd *cmd);
+void wallet_submit(struct wallet *w, TAKES struct wallet_cmd *cmd);
+
+/*
+ * A query reads the last committed state, outside of the write batch and after it. step runs once
+ * a turn until it returns true (finished); long reads keep their place in the struct that embeds
+ * the query and read at most QUERY_ROWS_PER_STEP rows a step. done follows in the same turn;
+ * is_failed tells that the store could not be read. The caller owns it; it must not be freed
+ * before done or wallet_query_cancel.
+ */
+struct wallet_query {
+	bool (*step)(struct wallet_query *query, struct db *db);
+	void (*done)(struct wallet_query *query);
+	struct boottime deadline;
+	bool is_failed;
+	bool is_queued;
+	struct wallet_query *next, *prev;
+};
+
+void wallet_query(struct wallet *w, struct wallet_query *query);
+void wallet_query_cancel(struct wallet *w, struct wallet_query *query);
+
+/*
+ * The turn's end: applies what is queued as one batch, runs queries and callbacks. True when work
+ * is left that can be done at once. When the store is busy, *out_retry_ms is how long to wait
+ * before the next try, else -1.
+ */
+bool wallet_turn(struct wallet *w, int64_t *out_retry_ms);
+/* On the way out: a turn waits for other processes only HURRY_WAIT_MS from now on. */
+void wallet_hurry(struct wallet *w);
+bool wallet_is_idle(const struct wallet *w);
+/* True while this process has holds open, so that its lease must be renewed; call wallet_tick at
+ * least every LEASE_RENEW_MS. It renews and looks for leases of others that ran out. */
+bool wallet_has_holds(const struct wallet *w);
+void wallet_tick(struct wallet *w);
+/* True once the store has been opened. */
+bool wallet_is_open(const struct wallet *w);
+/* Why the store cannot be used; "" when it can. Borrowed until the next turn. */
+const char *wallet_trouble(const struct wallet *w);
+
+struct id wallet_new_id(struct wallet *w);
+
+/* Opens the store now and blocks at most wait_ms; for the command line. */
+MUST_USE bool wallet_open_now(struct wallet *w, int64_t wait_ms, struct err *err);
+/* The open connection for a reader on the command line (verify, export); NULL when not open. */
+struct db *wallet_db(struct wallet *w);
+
+const char *entry_kind_name(enum entry_kind kind);
+const char *account_name(enum account account);
+
+#endif

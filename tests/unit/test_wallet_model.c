@@ -1,0 +1,184 @@
+/*
+ * Random commands against a reference model of a few lines: whatever the order, the batch size and
+ * the restarts, the wallet says what the model says and the ledger proves itself.
+ */
+
+#include "store.h"
+#include "unit.h"
+
+#define CALLS_MAX 64
+#define STEPS     600
+
+struct model_call {
+	bool is_open;
+	struct id id, lease;
+	int64_t held;
+};
+
+struct model {
+	int64_t available, held, captured;
+	bool has_budget;
+	int64_t budget;
+	struct model_call calls[CALLS_MAX];
+};
+
+static uint64_t seed;
+
+static int64_t any(int64_t below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (int64_t)(seed % (uint64_t)below);
+}
+
+struct pending {
+	struct ran ran;
+	enum wallet_outcome expected;
+	struct model_call *opens;
+	bool is_used;
+};
+
+static void step_hold(struct wallet *w, struct id org, struct model *m, struct pending *p)
+{
+	int64_t tokens = any(60);
+	struct wallet_cmd *cmd = store_hold(w, org, tokens);
+	struct model_call *call = NULL;
+
+	p->expected = WALLET_OK;
+	if (m->has_budget && m->captured + m->held + tokens > m->budget)
+		p->expected = WALLET_OVER_BUDGET;
+	else if (m->available < tokens)
+		p->expected = WALLET_INSUFFICIENT;
+	for (size_t i = 0; i < CALLS_MAX && !call; i++) {
+		if (!m->calls[i].is_open && id_is_none(m->calls[i].id))
+			call = &m->calls[i];
+	}
+	if (p->expected == WALLET_OK && call) {
+		m->available -= tokens;
+		m->held += tokens;
+		*call = (struct model_call){.is_open = true, .id = cmd->id, .held = tokens};
+		p->opens = call;
+	} else if (p->expected == WALLET_OK) {
+		wallet_cmd_destroy(cmd);
+		return;
+	}
+	p->is_used = true;
+	store_submit(w, cmd, &p->ran);
+}
+
+/* Ends a hold of an earlier batch. */
+static void step_end(struct wallet *w, struct id org, struct model *m, struct pending *p)
+{
+	struct model_call *call = &m->calls[any(CALLS_MAX)];
+	bool is_capture = any(2);
+	int64_t tokens;
+
+	if (!call->is_open || id_is_none(call->lease))
+		return;
+	tokens = is_capture ? any(call->held + 1) : 0;
+	p->expected = WALLET_OK;
+	p->is_used = true;
+	store_submit(w,
+		     store_end(is_capture ? WALLET_OP_CAPTURE : WALLET_OP_RELEASE, org, call->id,
+			       call->lease, call->held, tokens),
+		     &p->ran);
+	m->held -= call->held;
+	m->available += call->held - tokens;
+	m->captured += tokens;
+	*call = (struct model_call){.is_open = false};
+}
+
+static void step_grant(struct wallet *w, struct id org, struct model *m, struct pending *p)
+{
+	int64_t tokens = any(100);
+
+	p->expected = WALLET_OK;
+	p->is_used = true;
+	store_submit(w, store_grant(w, org, tokens, NULL), &p->ran);
+	m->available += tokens;
+}
+
+static void step_budget(struct wallet *w, struct id org, struct model *m, struct pending *p)
+{
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_PREFERENCES,
+						   (struct caller){.org = org});
+
+	m->has_budget = any(2);
+	m->budget = m->captured + any(200);
+	cmd->sets_budget = true;
+	cmd->prefs.has_budget = m->has_budget;
+	ck_assert(microusd_from_tokens(&cmd->prefs.budget_limit, m->budget));
+	p->expected = WALLET_OK;
+	p->is_used = true;
+	store_submit(w, cmd, &p->ran);
+}
+
+static void check_batch(struct wallet *w, struct id org, const struct model *m,
+			struct pending *pending, size_t n, uint64_t started)
+{
+	struct wallet_view view;
+	bool found;
+
+	store_turns(w);
+	for (size_t i = 0; i < n; i++) {
+		struct pending *p = &pending[i];
+
+		if (!p->is_used)
+			continue;
+		ck_assert(p->ran.is_done);
+		ck_assert_msg(p->ran.outcome == p->expected, "seed %llu: %d, not %d",
+			      (unsigned long long)started, p->ran.outcome, p->expected);
+		if (p->opens)
+			p->opens->lease = p->ran.lease;
+	}
+	ck_assert(wallet_view_read(wallet_db(w), org, &found, &view) == DB_OK && found);
+	ck_assert_int_eq(view.available.v, m->available * MICROUSD_PER_TOKEN);
+	ck_assert_int_eq(view.held.v, m->held * MICROUSD_PER_TOKEN);
+	ck_assert_int_eq(view.captured_month.v, m->captured * MICROUSD_PER_TOKEN);
+}
+
+static void run_model(uint64_t started)
+{
+	const char *path = store_new();
+	struct wallet *w = store_wallet(path, 100);
+	struct id org = store_default_org(w);
+	struct model m = {.available = 100};
+
+	seed = started;
+	for (int step = 0; step < STEPS;) {
+		struct pending pending[40] = {0};
+		size_t n = (size_t)any((int64_t)ARRAY_LEN(pending)) + 1;
+
+		for (size_t i = 0; i < n; i++, step++) {
+			int64_t what = any(100);
+
+			if (what < 45)
+				step_hold(w, org, &m, &pending[i]);
+			else if (what < 85)
+				step_end(w, org, &m, &pending[i]);
+			else if (what < 97)
+				step_grant(w, org, &m, &pending[i]);
+			else
+				step_budget(w, org, &m, &pending[i]);
+		}
+		check_batch(w, org, &m, pending, n, started);
+	}
+	store_proves_itself(w, -1);
+	wallet_destroy(w);
+}
+
+START_TEST(the_wallet_agrees_with_its_model)
+{
+	const char *given = getenv("FAREBOX_TEST_SEED");
+
+	if (given) {
+		run_model(strtoull(given, NULL, 10));
+		return;
+	}
+	for (uint64_t i = 1; i <= 12; i++)
+		run_model(i * UINT64_C(0x9e3779b97f4a7c15));
+}
+END_TEST
+
+UNIT_MAIN("wallet_model", the_wallet_agrees_with_its_model)
