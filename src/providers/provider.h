@@ -1,0 +1,79 @@
+#ifndef PROVIDERS_PROVIDER_H
+#define PROVIDERS_PROVIDER_H
+
+/*
+ * How a paid tool is executed. A provider starts an execution and reports its end once, in the
+ * same turn or a later one; it knows nothing of prices. Each kind is one file with a const struct
+ * provider_kind.
+ */
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "wallet/wallet.h"
+
+#include <jansson.h>
+
+struct execution;
+struct loop;
+struct http;
+
+enum provider_outcome {
+	PROVIDER_OK,
+	PROVIDER_OK_FREE,     /* an answer that is not charged: no news, a first look */
+	PROVIDER_TOOL_FAILED, /* an upstream's own isError; content is passed through */
+	PROVIDER_REJECTED,    /* 4xx other than 408, 425, 429: our arguments were refused */
+	PROVIDER_FAILED,      /* 5xx, 408, 425, 429, transport, garbage */
+	PROVIDER_TIMEOUT,
+};
+
+/* The answer. Texts are owned by the result; result_finish frees them. */
+struct provider_result {
+	enum provider_outcome outcome;
+	struct buf structured; /* a JSON object; empty when there is none */
+	struct buf content;    /* a JSON array of content blocks; empty: built from structured */
+	int status;            /* HTTP status of the provider, 0 for none */
+	int64_t retry_after_s; /* -1 for none */
+	struct err err;        /* for the outcomes that failed */
+	struct rider *riders;  /* run in the settlement's transaction, charged or not; owned */
+};
+
+void provider_result_init(struct provider_result *r);
+void provider_result_finish(struct provider_result *r);
+
+/* One execution. The meter embeds it; a provider keeps its own state behind `state`. */
+struct execution {
+	/* In, borrowed until done or cancel. */
+	const char *tool;
+	struct caller caller;
+	struct id call;
+	json_t *arguments;
+	int64_t timeout_ms; /* from start */
+	/* A provider may report progress; NULL when nobody listens. */
+	void (*progress)(struct execution *x, const char *message);
+	/* Called once; takes over result by moving it. Not after cancel. */
+	void (*done)(struct execution *x, struct provider_result *result);
+	void *state;
+};
+
+struct provider {
+	const struct provider_kind *kind;
+};
+
+struct provider_kind {
+	const char *name;
+	void (*start)(struct provider *p, struct execution *x);
+	/* Stops; done is not called afterwards and state is released. */
+	void (*cancel)(struct provider *p, struct execution *x);
+	void (*destroy)(struct provider *p);
+};
+
+void provider_start(struct provider *p, struct execution *x);
+void provider_cancel(struct provider *p, struct execution *x);
+void provider_destroy(struct provider *p); /* NULL is allowed */
+
+/* For the ends of a provider: fills a result and calls done. */
+void execution_done(struct execution *x, struct provider_result *result);
+void execution_fail(struct execution *x, enum provider_outcome outcome, int status,
+		    const char *text);
+
+#endif
