@@ -1,0 +1,572 @@
+/*
+ * One payment from its row to its receipt.
+ */
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "payments/room.h"
+
+#include <stdlib.h>
+
+#define NO_ANSWER "the payment service gave no answer"
+
+struct job *job_create(struct payments *p, enum job_phase phase)
+{
+	struct job *job = xzalloc(sizeof(*job));
+
+	job->p = p;
+	job->phase = phase;
+	job->next = p->jobs;
+	job->link = &p->jobs;
+	if (job->next)
+		job->next->link = &job->next;
+	p->jobs = job;
+	return job;
+}
+
+static void job_unlink(struct job *job)
+{
+	*job->link = job->next;
+	if (job->next)
+		job->next->link = job->link;
+}
+
+static void job_free(struct job *job)
+{
+	gateway_call_finish(&job->call);
+	payment_view_finish(&job->payment);
+	free(job);
+}
+
+void job_drop(struct job *job)
+{
+	struct payments *p = job->p;
+
+	job_unlink(job);
+	job->p = NULL;
+	switch (job->phase) {
+	case JOB_INSERT:
+	case JOB_CLAIM:
+	case JOB_SETTLE:
+		return; /* its command's callback comes, at the latest when the wallet goes */
+	case JOB_READ:
+		wallet_query_cancel(p->wallet, &job->query);
+		break;
+	case JOB_TILL:
+		p->gateway->abort(p->gateway, &job->call);
+		break;
+	}
+	job_free(job);
+}
+
+struct job *job_find(const struct payments *p, struct id payment)
+{
+	for (struct job *job = p->jobs; job; job = job->next) {
+		/* Before its insert or claim is decided a job has no payment yet. */
+		if (id_eq(job->payment.id, payment) &&
+		    (job->phase == JOB_TILL || job->phase == JOB_SETTLE))
+			return job;
+	}
+	return NULL;
+}
+
+void gateway_call_finish(struct gateway_call *call)
+{
+	free(call->url);
+	free(call->reason);
+	call->url = NULL;
+	call->reason = NULL;
+}
+
+static void job_log(const struct job *job, const char *what)
+{
+	const struct payment_view *p = &job->payment;
+	char id[ID_TEXT_SIZE], org[ID_TEXT_SIZE];
+	char credit[MONEY_TEXT_SIZE], fee[MONEY_TEXT_SIZE];
+	struct microusd fee_value;
+
+	if (!log_is_on(LOG_INFO))
+		return;
+	payment_id_text(p->id, id);
+	id_text("org", p->org, org);
+	CHECK(microusd_from_cents(&fee_value, p->fee));
+	usd_text(payment_credit(p), credit);
+	usd_text(fee_value, fee);
+	log_info("event=%s payment=%s org=%s kind=%s state=%s credit_usd=%s fee_usd=%s reason=%s",
+		 what, id, org, payment_kind_name(p->kind), payment_state_name(p->state), credit,
+		 fee, p->reason ? log_quote(p->reason) : "none");
+}
+
+static enum pay_outcome outcome_of(const struct job *job)
+{
+	const struct payment_view *p = &job->payment;
+
+	switch (p->state) {
+	case PAYMENT_CREATED:
+	case PAYMENT_SUBMITTED:
+		return PAY_PENDING;
+	case PAYMENT_REQUIRES_ACTION:
+		return PAY_ACTION_REQUIRED;
+	case PAYMENT_OPEN:
+		return p->kind == PAYMENT_TOP_UP ? PAY_OK : PAY_NEEDS_CARD;
+	case PAYMENT_FAILED:
+		return job->is_refused ? PAY_BAD_REQUEST : PAY_DECLINED;
+	case PAYMENT_CANCELLED:
+		return PAY_DECLINED;
+	case PAYMENT_SUCCEEDED:
+	case PAYMENT_REFUNDED:
+	case PAYMENT_DISPUTED:
+		return PAY_OK;
+	}
+	die("payment state %d", (int)p->state);
+}
+
+void job_end(struct job *job, enum pay_outcome outcome)
+{
+	struct payments *p = job->p;
+	bool is_unfinished = !job->is_portal && outcome != PAY_UNAVAILABLE &&
+			     !id_is_none(job->payment.org) &&
+			     payment_is_unfinished(job->payment.state);
+
+	job_unlink(job);
+	while (job->waiting)
+		request_ready(job->waiting, job, outcome);
+	if (job->is_look)
+		poll_job_over(p, is_unfinished);
+	else if (is_unfinished)
+		poll_soon(p);
+	job_free(job);
+	payments_deliver(p);
+}
+
+/* What the user's payment in the sandbox came to. */
+static void end_pay(struct job *job)
+{
+	bool is_paid = job->was_changed || job->phase == JOB_SETTLE;
+
+	is_paid = is_paid && payment_has_grant(job->payment.state);
+	for (struct pay_request *r = job->waiting; r; r = r->next) {
+		if (is_paid)
+			r->is_replayed = !job->was_changed;
+		else
+			err_set(&r->err, "the payment is %s, so it cannot be paid",
+				payment_state_name(job->payment.state));
+	}
+	job_end(job, is_paid ? PAY_OK : PAY_BAD_REQUEST);
+}
+
+void job_end_by_state(struct job *job)
+{
+	if (job->is_pay) {
+		end_pay(job);
+		return;
+	}
+	if (job->is_refused) {
+		for (struct pay_request *r = job->waiting; r; r = r->next)
+			err_set(&r->err, "%s", job->payment.reason ? job->payment.reason : "");
+	}
+	job_end(job, outcome_of(job));
+}
+
+static struct wallet_cmd *command(struct job *job, enum wallet_op op, wallet_cmd_fn *done)
+{
+	struct wallet_cmd *cmd = wallet_cmd_create(op, (struct caller){.org = job->payment.org});
+
+	cmd->id = job->payment.id;
+	cmd->deadline = boottime_after(clock_boot(), PAYMENT_STORE_MS);
+	cmd->done = done;
+	cmd->arg = job;
+	return cmd;
+}
+
+/* The earlier payment answers: what it came to, or what it comes to yet. */
+static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
+{
+	struct job *other = job_find(job->p, earlier->id);
+
+	payment_view_finish(&job->payment);
+	job->payment = *earlier;
+	*earlier = (struct payment_view){.url = NULL};
+	for (struct pay_request *r = job->waiting; r; r = r->next)
+		r->is_replayed = true;
+	if (!payment_is_in_flight(job->payment.state)) {
+		job->has_after = payment_has_grant(job->payment.state);
+		job_end_by_state(job);
+	} else if (other) {
+		while (job->waiting) {
+			struct pay_request *r = job->waiting;
+
+			payments_abandon(r);
+			request_push(&other->waiting, r);
+		}
+		job_unlink(job);
+		job_free(job);
+		jobs_set_answer_timer(other->p);
+	} else {
+		/* Of another process, or of one that is gone: the till knows it by its id. */
+		job_till(job);
+	}
+}
+
+/*
+ * The caller hears that nothing happened. When the commit's outcome was not known the row may stand
+ * all the same, and a look would have it charged: it is cancelled, if it is there.
+ */
+static void withdraw(struct job *job)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, NULL);
+
+	wallet_cmd_add_rider(cmd, &payment_change_create(job->payment.id, PAYMENT_CANCELLED,
+							 payments_now(job->p))
+					   ->rider);
+	wallet_submit(job->p->wallet, cmd);
+}
+
+static void on_inserted(struct wallet_cmd *cmd)
+{
+	struct job *job = cmd->arg;
+	struct payment_insert *insert = job->insert;
+
+	job->insert = NULL;
+	if (!job->p) {
+		job_free(job);
+		return;
+	}
+	if (cmd->outcome != WALLET_OK) {
+		withdraw(job);
+		job->payment.id = ID_NONE;
+		job_end(job, PAY_UNAVAILABLE);
+		return;
+	}
+	job->after = cmd->after;
+	switch (insert->outcome) {
+	case PAYMENT_INSERT_MADE:
+		job_log(job, "payment_made");
+		job_till(job);
+		return;
+	case PAYMENT_INSERT_EARLIER:
+		join_earlier(job, &insert->earlier);
+		return;
+	case PAYMENT_INSERT_CONFLICT:
+		payment_view_finish(&job->payment);
+		job->payment = insert->earlier;
+		insert->earlier = (struct payment_view){.url = NULL};
+		job_end(job, PAY_CONFLICT);
+		return;
+	case PAYMENT_INSERT_NO_ORG:
+		for (struct pay_request *r = job->waiting; r; r = r->next)
+			err_set(&r->err, "there is no such org");
+		job->payment = (struct payment_view){.url = NULL};
+		job_end(job, PAY_BAD_REQUEST);
+		return;
+	}
+}
+
+void job_insert(struct job *job, const char *idempotency_key, struct boottime deadline)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_inserted);
+
+	job->phase = JOB_INSERT;
+	job->insert = payment_insert_create(&job->payment, idempotency_key, job->p->gateway->name);
+	cmd->deadline = deadline;
+	wallet_cmd_add_rider(cmd, &job->insert->rider);
+	wallet_submit(job->p->wallet, cmd);
+}
+
+static void on_claimed(struct wallet_cmd *cmd)
+{
+	struct job *job = cmd->arg;
+	const struct reload_claim *claim = job->claim;
+
+	job->claim = NULL;
+	if (!job->p) {
+		job_free(job);
+		return;
+	}
+	if (cmd->outcome != WALLET_OK || claim->verdict != RELOAD_DUE) {
+		if (cmd->outcome == WALLET_OK && claim->verdict == RELOAD_COOLING)
+			watch_later(job->p, job->payment.org, claim->not_before);
+		else if (cmd->outcome != WALLET_OK || claim->verdict == RELOAD_IN_FLIGHT)
+			poll_soon(job->p);
+		job_end(job, PAY_UNAVAILABLE);
+		return;
+	}
+	job->payment.credit = claim->payment.credit;
+	job->declines = claim->declines;
+	job_log(job, "payment_made");
+	job_till(job);
+}
+
+void job_claim(struct job *job)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_claimed);
+
+	job->phase = JOB_CLAIM;
+	job->claim = reload_claim_create(&job->payment, job->p->gateway->name);
+	wallet_cmd_add_rider(cmd, &job->claim->rider);
+	wallet_submit(job->p->wallet, cmd);
+}
+
+static void on_settled(struct wallet_cmd *cmd)
+{
+	struct job *job = cmd->arg;
+	struct payments *p = job->p;
+	struct payment_change *change = job->change;
+	struct id org = job->payment.org;
+	bool is_reload = job->payment.kind == PAYMENT_RELOAD;
+
+	job->change = NULL;
+	if (!p) {
+		job_free(job);
+		return;
+	}
+	if (cmd->outcome != WALLET_OK && cmd->outcome != WALLET_DUPLICATE) {
+		if (cmd->outcome != WALLET_UNAVAILABLE)
+			log_fault("event=payment_not_granted fact=%s outcome=%d",
+				  cmd->fact ? cmd->fact : "none", (int)cmd->outcome);
+		/* A user who pays in the sandbox is asked to do it again, others to wait. */
+		job_end(job, job->is_pay ? PAY_UNAVAILABLE : PAY_PENDING);
+		return;
+	}
+	CHECK(change->is_there);
+	payment_view_finish(&job->payment);
+	job->payment = change->after;
+	change->after = (struct payment_view){.url = NULL};
+	job->was_changed = change->was_changed;
+	job->after = cmd->after;
+	job->has_after = payment_has_grant(job->payment.state);
+	if (job->was_changed)
+		job_log(job, "payment_changed");
+	job_end_by_state(job);
+	/* Whether it is enough, or when to try again. */
+	if (is_reload)
+		payments_watch(p, org);
+}
+
+static void submit_change(struct job *job, struct wallet_cmd *cmd,
+			  TAKES struct payment_change *change)
+{
+	job->phase = JOB_SETTLE;
+	job->change = change;
+	wallet_cmd_add_rider(cmd, &change->rider);
+	wallet_submit(job->p->wallet, cmd);
+	jobs_set_answer_timer(job->p);
+}
+
+static struct payment_change *change_to(const struct job *job, enum payment_state to)
+{
+	struct payment_change *change = payment_change_create(job->payment.id, to,
+							      payments_now(job->p));
+
+	/* For a reload that comes to its end without a decline. */
+	change->declines = to == PAYMENT_SUCCEEDED ? 0 : job->declines;
+	change->not_before = (struct walltime){.ms = job->payment.created.ms + RELOAD_SPACING_MS};
+	return change;
+}
+
+void job_grant(struct job *job)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_GRANT, on_settled);
+	struct payment_change *change = change_to(job, PAYMENT_SUCCEEDED);
+
+	cmd->kind = job->payment.kind == PAYMENT_RELOAD ? ENTRY_RELOAD : ENTRY_PURCHASE;
+	cmd->amount = payment_credit(&job->payment);
+	cmd->fact = payment_fact(job->payment.id);
+	cmd->note = xasprintf("%s by %s", payment_kind_name(job->payment.kind),
+			      job->p->gateway->name);
+	change->is_grant = true;
+	submit_change(job, cmd, change);
+}
+
+static void job_change(struct job *job, enum payment_state to, const char *url, const char *reason)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_settled);
+	struct payment_change *change = change_to(job, to);
+
+	change->url = url ? xstrdup(url) : NULL;
+	change->reason = reason ? xstrdup(reason) : NULL;
+	submit_change(job, cmd, change);
+}
+
+static char *trouble_text(const char *reason, const struct reload_decline *decline)
+{
+	char when[WALLTIME_TEXT_SIZE];
+
+	if (decline->switches_off)
+		return xasprintf("%s; auto-reload is switched off", reason);
+	walltime_text(decline->not_before, when);
+	return xasprintf("%s; the next try is not before %s", reason, when);
+}
+
+/* In one batch: the payment, the place for the next reload, and perhaps the switch. */
+static void reload_failed(struct job *job, const char *reason, bool is_final)
+{
+	struct payment_change *change = change_to(job, PAYMENT_FAILED);
+	struct reload_decline decline = reload_declined(job->declines, is_final, change->now);
+	struct wallet_cmd *cmd = command(
+		job, decline.switches_off ? WALLET_OP_PREFERENCES : WALLET_OP_RIDERS, on_settled);
+
+	cmd->sets_enabled = decline.switches_off;
+	cmd->prefs.auto_reload_enabled = false;
+	change->reason = xstrdup(reason);
+	change->declines = decline.declines;
+	change->not_before = decline.not_before;
+	change->trouble = trouble_text(reason, &decline);
+	submit_change(job, cmd, change);
+}
+
+static void job_failed(struct job *job, const char *reason, bool is_final)
+{
+	if (job->payment.kind == PAYMENT_RELOAD)
+		reload_failed(job, reason, is_final);
+	else
+		job_change(job, PAYMENT_FAILED, NULL, reason);
+}
+
+/* The payer is asked for: a reload has none. */
+static void job_waits(struct job *job, enum payment_state to)
+{
+	if (job->payment.kind == PAYMENT_RELOAD)
+		reload_failed(job,
+			      to == PAYMENT_OPEN
+				      ? "no saved card"
+				      : "authentication_required: the bank wants the card's owner",
+			      true);
+	else if (payment_is_in_flight(job->payment.state))
+		job_change(job, to, job->call.url, NULL);
+	else
+		job_end_by_state(job); /* no news */
+}
+
+static void on_till(struct gateway_call *call)
+{
+	struct job *job = call->arg;
+	const char *reason = call->reason ? call->reason : "declined";
+
+	switch (call->result) {
+	case GATEWAY_SUCCEEDED:
+		job_grant(job);
+		return;
+	case GATEWAY_DECLINED:
+		job_failed(job, reason, call->never_retry);
+		return;
+	case GATEWAY_ACTION_REQUIRED:
+		job_waits(job, PAYMENT_REQUIRES_ACTION);
+		return;
+	case GATEWAY_OPEN:
+		job_waits(job, PAYMENT_OPEN);
+		return;
+	case GATEWAY_CANCELLED:
+		job_change(job, PAYMENT_CANCELLED, NULL, "not paid in time");
+		return;
+	case GATEWAY_REFUSED:
+		job->is_refused = true;
+		job_failed(job, reason, false);
+		return;
+	case GATEWAY_UNKNOWN:
+		job_end(job, PAY_PENDING);
+		return;
+	case GATEWAY_PORTAL:
+		break;
+	}
+	die("the till answered %d to a payment", (int)call->result);
+}
+
+static void begin_call(struct job *job, void (*done)(struct gateway_call *call))
+{
+	gateway_call_finish(&job->call);
+	job->phase = JOB_TILL;
+	job->call = (struct gateway_call){
+		.org = job->payment.org,
+		.payment = job->is_portal ? NULL : &job->payment,
+		.done = done,
+		.arg = job,
+	};
+	jobs_set_answer_timer(job->p);
+}
+
+void job_till(struct job *job)
+{
+	struct gateway *g = job->p->gateway;
+	const struct payment_view *p = &job->payment;
+
+	begin_call(job, on_till);
+	if (payment_is_in_flight(p->state) && p->kind == PAYMENT_TOP_UP)
+		g->invoice(g, &job->call);
+	else if (payment_is_in_flight(p->state))
+		g->charge(g, &job->call);
+	else if (payment_is_expired(p, payments_now(job->p)))
+		g->cancel(g, &job->call);
+	else
+		g->ask(g, &job->call);
+}
+
+static void on_portal(struct gateway_call *call)
+{
+	struct job *job = call->arg;
+	enum pay_outcome outcome = PAY_UNAVAILABLE;
+
+	if (call->result == GATEWAY_PORTAL)
+		outcome = PAY_OK;
+	else if (call->result == GATEWAY_REFUSED)
+		outcome = PAY_BAD_REQUEST;
+	for (struct pay_request *r = job->waiting; r; r = r->next) {
+		if (outcome == PAY_OK)
+			r->url = xstrdup(call->url);
+		else
+			err_set(&r->err, "%s", call->reason ? call->reason : NO_ANSWER);
+	}
+	job_end(job, outcome);
+}
+
+void job_portal(struct job *job)
+{
+	struct gateway *g = job->p->gateway;
+
+	begin_call(job, on_portal);
+	g->portal(g, &job->call);
+}
+
+/* An insert or a read is ended by the wallet, at the same deadline. */
+static bool may_be_late(const struct job *job)
+{
+	return job->phase == JOB_TILL || job->phase == JOB_SETTLE;
+}
+
+void jobs_set_answer_timer(struct payments *p)
+{
+	struct boottime next = {.ms = INT64_MAX};
+
+	for (const struct job *job = p->jobs; job; job = job->next) {
+		for (const struct pay_request *r = job->waiting; r && may_be_late(job);
+		     r = r->next) {
+			if (r->answer_by.ms < next.ms)
+				next = r->answer_by;
+		}
+	}
+	if (next.ms == INT64_MAX)
+		loop_timer_cancel(&p->answer_timer);
+	else
+		loop_timer_at(&p->answer_timer, next);
+}
+
+void jobs_answer_late(void *arg)
+{
+	struct payments *p = arg;
+	struct boottime now = clock_boot();
+
+	for (struct job *job = p->jobs; job; job = job->next) {
+		struct pay_request *next;
+
+		for (struct pay_request *r = job->waiting; r && may_be_late(job); r = next) {
+			next = r->next;
+			if (r->answer_by.ms > now.ms)
+				continue;
+			if (job->is_portal)
+				err_set(&r->err, NO_ANSWER);
+			request_ready(r, job, job->is_portal ? PAY_UNAVAILABLE : PAY_PENDING);
+		}
+	}
+	jobs_set_answer_timer(p);
+	payments_deliver(p);
+}

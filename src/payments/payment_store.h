@@ -1,0 +1,94 @@
+#ifndef PAYMENTS_PAYMENT_STORE_H
+#define PAYMENTS_PAYMENT_STORE_H
+
+/*
+ * Payments in the store. Riders decide within the transaction of their command, so that two
+ * processes cannot decide twice; they may be applied again when a batch is retried, also when the
+ * first try was durable after all, and come to the same then. A rider belongs to its command: its
+ * results are read in the command's callback and not after it.
+ */
+
+#include "payments/payment.h"
+#include "payments/reload_rule.h"
+
+enum payment_insert_outcome {
+	PAYMENT_INSERT_MADE,
+	PAYMENT_INSERT_EARLIER,  /* an earlier payment answers instead */
+	PAYMENT_INSERT_CONFLICT, /* the idempotency key stands for another amount */
+	PAYMENT_INSERT_NO_ORG,
+};
+
+/* A new payment, unless an earlier one answers. */
+struct payment_insert {
+	struct rider rider;
+	/* In. */
+	struct payment_view payment; /* id, org, kind, state, amounts, created */
+	char *idempotency_key;       /* owned, NULL for none */
+	const char *gateway;
+	/* Out. */
+	enum payment_insert_outcome outcome;
+	struct payment_view earlier;
+};
+
+struct payment_insert *payment_insert_create(const struct payment_view *payment,
+					     const char *idempotency_key, const char *gateway);
+
+/* The next state of a payment, if it may still become that. */
+struct payment_change {
+	struct rider rider;
+	/* In. */
+	struct id payment;
+	enum payment_state to;
+	bool is_grant; /* only if the command moved the money, now or earlier */
+	char *url;     /* owned; NULL: stays */
+	char *reason;  /* owned; NULL: none */
+	struct walltime now;
+	/* A reload that ends: what its row says from then on. */
+	int64_t declines;
+	struct walltime not_before;
+	char *trouble; /* owned */
+	/* Out. */
+	bool was_changed;
+	bool is_there;
+	struct payment_view after;
+};
+
+struct payment_change *payment_change_create(struct id payment, enum payment_state to,
+					     struct walltime now);
+
+/* Takes the org's one place for a reload, when it is due by cmd->after. */
+struct reload_claim {
+	struct rider rider;
+	/* In. */
+	struct payment_view payment; /* id, org, created */
+	const char *gateway;
+	/* Out. */
+	enum reload_verdict verdict;
+	struct cents amount;
+	int64_t declines;
+	struct walltime not_before;
+};
+
+struct reload_claim *reload_claim_create(const struct payment_view *payment, const char *gateway);
+
+/* All but prefs and available, which are the wallet's. */
+MUST_USE enum db_status reload_facts_read(struct db *db, struct id org, struct walltime now,
+					  struct reload_facts *out);
+
+MUST_USE enum db_status payment_read(struct db *db, struct id id, const char *gateway,
+				     bool *out_found, struct payment_view *out);
+
+/* What this gateway has not finished, in order of id, after the given one. */
+struct payment_unfinished {
+	struct payment_view view;
+	int64_t declines; /* of a reload, before this one */
+};
+struct payment_unfinished_list {
+	struct payment_unfinished *items;
+	size_t count;
+};
+MUST_USE enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id after,
+						size_t limit, struct payment_unfinished_list *out);
+void payment_unfinished_list_finish(struct payment_unfinished_list *list);
+
+#endif

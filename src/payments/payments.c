@@ -1,0 +1,322 @@
+/*
+ * The room's life, and the requests: checked, given a job, answered.
+ */
+
+#include "base/limits.h"
+#include "payments/room.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void deliver_timer(void *arg)
+{
+	payments_deliver(arg);
+}
+
+struct payments *payments_create_with(struct loop *loop, struct wallet *wallet,
+				      const struct payments_config *config,
+				      TAKES struct gateway *gateway)
+{
+	struct payments *p = xzalloc(sizeof(*p));
+
+	p->loop = loop;
+	p->wallet = wallet;
+	p->config = *config;
+	p->gateway = gateway;
+	loop_timer_init(&p->ready_timer, loop, deliver_timer, p);
+	loop_timer_init(&p->answer_timer, loop, jobs_answer_late, p);
+	watch_init(p);
+	poll_init(p);
+	return p;
+}
+
+struct payments *payments_create(struct loop *loop, struct wallet *wallet,
+				 const struct payments_config *config)
+{
+	struct gateway *gateway = NULL;
+
+	switch (config->mode) {
+	case PAYMENTS_OFF:
+		break;
+	case PAYMENTS_SANDBOX:
+		gateway = sandbox_create(loop);
+		break;
+	}
+	return payments_create_with(loop, wallet, config, gateway);
+}
+
+static void request_unlink(struct pay_request *request)
+{
+	if (!request->link)
+		return;
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	request->next = NULL;
+	request->link = NULL;
+}
+
+void payments_destroy(struct payments *p)
+{
+	if (!p)
+		return;
+	while (p->ready)
+		request_unlink(p->ready);
+	while (p->jobs) {
+		while (p->jobs->waiting)
+			request_unlink(p->jobs->waiting);
+		job_drop(p->jobs);
+	}
+	watch_finish(p);
+	poll_finish(p);
+	loop_timer_cancel(&p->ready_timer);
+	loop_timer_cancel(&p->answer_timer);
+	if (p->gateway)
+		p->gateway->destroy(p->gateway);
+	free(p);
+}
+
+bool payments_is_sandbox(const struct payments *p)
+{
+	return p->config.mode == PAYMENTS_SANDBOX;
+}
+
+bool payments_is_on(const struct payments *p)
+{
+	return p->gateway != NULL;
+}
+
+bool payments_is_idle(const struct payments *p)
+{
+	for (const struct job *job = p->jobs; job; job = job->next) {
+		if (!job->is_look)
+			return false;
+	}
+	return !p->ready && !p->watch.query.is_queued;
+}
+
+struct walltime payments_now(const struct payments *p)
+{
+	return p->config.now ? p->config.now(p->config.now_arg) : clock_wall();
+}
+
+struct cents payments_fee(const struct payments *p, struct cents credit)
+{
+	struct cents fee;
+
+	CHECK(cents_percent_half_up(&fee, credit, p->config.fee_percent));
+	return cents_cmp(fee, p->config.fee_minimum) < 0 ? p->config.fee_minimum : fee;
+}
+
+void request_push(struct pay_request **list, struct pay_request *request)
+{
+	CHECK(!request->link);
+	while (*list)
+		list = &(*list)->next;
+	*list = request;
+	request->link = list;
+	request->next = NULL;
+}
+
+void request_ready(struct pay_request *request, const struct job *job, enum pay_outcome outcome)
+{
+	struct payments *p = request->payments;
+
+	request_unlink(request);
+	request->outcome = outcome;
+	if (job && !id_is_none(job->payment.id))
+		payment_view_copy(&request->payment, &job->payment);
+	if (job && job->has_after) {
+		request->after = job->after;
+		request->has_after = true;
+	}
+	request_push(&p->ready, request);
+}
+
+void payments_deliver(struct payments *p)
+{
+	while (p->ready) {
+		struct pay_request *request = p->ready;
+
+		request_unlink(request);
+		request->done(request);
+	}
+}
+
+void payments_abandon(struct pay_request *request)
+{
+	request_unlink(request);
+}
+
+void pay_request_finish(struct pay_request *request)
+{
+	CHECK(!request->link);
+	payment_view_finish(&request->payment);
+	free(request->url);
+	request->url = NULL;
+}
+
+static void request_begin(struct payments *p, struct pay_request *request)
+{
+	struct boottime latest = boottime_after(clock_boot(), PAYMENT_ANSWER_MS);
+	bool has_deadline = request->deadline.ms > 0 && request->deadline.ms < latest.ms;
+
+	request->payments = p;
+	request->answer_by = has_deadline ? request->deadline : latest;
+	request->next = NULL;
+	request->link = NULL;
+	request->is_replayed = false;
+	request->has_after = false;
+	request->url = NULL;
+	request->payment = (struct payment_view){.url = NULL};
+	request->err = (struct err)ERR_INIT;
+}
+
+/* An answer without a job; it comes in a later turn as all do. */
+static void answer_without_job(struct pay_request *request, enum pay_outcome outcome)
+{
+	request_ready(request, NULL, outcome);
+	loop_timer_in(&request->payments->ready_timer, 0);
+}
+
+static bool is_in_range(struct cents amount)
+{
+	struct microusd value, min, max;
+	int64_t tokens_per_usd = MICROUSD_PER_USD / MICROUSD_PER_TOKEN;
+
+	CHECK(microusd_from_tokens(&min, PAYMENT_USD_MIN * tokens_per_usd));
+	CHECK(microusd_from_tokens(&max, PAYMENT_USD_MAX * tokens_per_usd));
+	return microusd_from_cents(&value, amount) && microusd_cmp(value, min) >= 0 &&
+	       microusd_cmp(value, max) <= 0;
+}
+
+/* Tools check their arguments against their schemas; money is checked here again. */
+static bool request_is_good(struct pay_request *request)
+{
+	const char *key = request->idempotency_key;
+
+	if (!is_in_range(request->amount))
+		return err_set(&request->err, "amount_usd must be between %d and %d",
+			       PAYMENT_USD_MIN, PAYMENT_USD_MAX);
+	if (key && (!*key || strlen(key) > IDEMPOTENCY_KEY_BYTES_MAX))
+		return err_set(&request->err, "idempotency_key must have 1 to %d bytes",
+			       IDEMPOTENCY_KEY_BYTES_MAX);
+	return true;
+}
+
+static void start(struct payments *p, struct pay_request *request, enum payment_kind kind)
+{
+	struct job *job;
+
+	request_begin(p, request);
+	if (!p->gateway) {
+		answer_without_job(request, PAY_NOT_CONFIGURED);
+		return;
+	}
+	if (!request_is_good(request)) {
+		answer_without_job(request, PAY_BAD_REQUEST);
+		return;
+	}
+	job = job_create(p, JOB_INSERT);
+	/* One durable row before the till hears of it: as from its commit it may have. */
+	job->payment = (struct payment_view){
+		.id = wallet_new_id(p->wallet),
+		.org = request->org,
+		.kind = kind,
+		.state = PAYMENT_SUBMITTED,
+		.credit = request->amount,
+		.created = payments_now(p),
+	};
+	if (kind == PAYMENT_TOP_UP)
+		job->payment.fee = payments_fee(p, request->amount);
+	request_push(&job->waiting, request);
+	job_insert(job, kind == PAYMENT_BUY ? request->idempotency_key : NULL, request->answer_by);
+}
+
+void payments_buy(struct payments *p, struct pay_request *request)
+{
+	start(p, request, PAYMENT_BUY);
+}
+
+void payments_top_up(struct payments *p, struct pay_request *request)
+{
+	start(p, request, PAYMENT_TOP_UP);
+}
+
+void payments_portal(struct payments *p, struct pay_request *request)
+{
+	struct job *job;
+
+	request_begin(p, request);
+	if (!p->gateway) {
+		answer_without_job(request, PAY_NOT_CONFIGURED);
+		return;
+	}
+	job = job_create(p, JOB_TILL);
+	job->payment.org = request->org;
+	job->is_portal = true;
+	request_push(&job->waiting, request);
+	job_portal(job);
+}
+
+static bool read_payment(struct wallet_query *query, struct db *db)
+{
+	struct job *job = container_of(query, struct job, query);
+	struct id id = job->payment.id;
+
+	if (payment_read(db, id, job->p->gateway->name, &job->is_found, &job->payment) != DB_OK)
+		query->is_failed = true;
+	return true;
+}
+
+static void end_unpaid(struct job *job, const char *why)
+{
+	/* It may be another org's. */
+	payment_view_finish(&job->payment);
+	job->payment = (struct payment_view){.url = NULL};
+	for (struct pay_request *r = job->waiting; r; r = r->next)
+		err_set(&r->err, "%s", why);
+	job_end(job, PAY_BAD_REQUEST);
+}
+
+static void pay_what_was_read(struct wallet_query *query)
+{
+	struct job *job = container_of(query, struct job, query);
+	const struct pay_request *request = job->waiting;
+	enum payment_state state = job->payment.state;
+
+	if (!request)
+		end_unpaid(job, ""); /* abandoned before anything happened */
+	else if (query->is_failed)
+		job_end(job, PAY_UNAVAILABLE);
+	else if (!job->is_found ||
+		 (!id_is_none(request->org) && !id_eq(request->org, job->payment.org)))
+		end_unpaid(job, "the sandbox has no such payment");
+	else if (payment_is_expired(&job->payment, payments_now(job->p)))
+		job_till(job);
+	else if (state == PAYMENT_OPEN || state == PAYMENT_REQUIRES_ACTION)
+		job_grant(job);
+	else
+		job_end_by_state(job);
+}
+
+void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_request *request)
+{
+	struct job *job;
+
+	request_begin(p, request);
+	if (!payments_is_sandbox(p)) {
+		answer_without_job(request, PAY_NOT_CONFIGURED);
+		return;
+	}
+	job = job_create(p, JOB_READ);
+	job->payment.id = payment;
+	job->is_pay = true;
+	request_push(&job->waiting, request);
+	job->query = (struct wallet_query){
+		.step = read_payment,
+		.done = pay_what_was_read,
+		.deadline = request->answer_by,
+	};
+	wallet_query(p->wallet, &job->query);
+}

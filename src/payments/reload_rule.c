@@ -1,0 +1,61 @@
+#include "payments/reload_rule.h"
+
+#include "base/limits.h"
+
+/* What one reload may charge at most. */
+static struct microusd room_for(const struct reload_facts *f)
+{
+	struct microusd room, rest;
+
+	CHECK(microusd_from_tokens(&room,
+				   RELOAD_USD_MAX * (MICROUSD_PER_USD / MICROUSD_PER_TOKEN)));
+	if (!f->prefs.has_budget)
+		return room;
+	if (!microusd_sub(&rest, f->prefs.budget_limit, f->reloaded))
+		return MICROUSD_ZERO;
+	return microusd_max(MICROUSD_ZERO, microusd_min(room, rest));
+}
+
+enum reload_verdict reload_decide(const struct reload_facts *f, struct walltime now,
+				  struct cents *out_amount)
+{
+	struct microusd step = f->prefs.auto_reload_amount, gap, total;
+	int64_t steps, steps_max;
+	struct cents amount;
+
+	if (!f->prefs.auto_reload_enabled || microusd_sign(step) <= 0 ||
+	    microusd_cmp(f->available, f->prefs.auto_reload_threshold) >= 0)
+		return RELOAD_NOT_WANTED;
+	if (f->in_flight)
+		return RELOAD_IN_FLIGHT;
+	if (now.ms < f->not_before.ms)
+		return RELOAD_COOLING;
+	steps_max = microusd_steps_floor(room_for(f), step);
+	steps = steps_max;
+	/* A debt beyond all numbers takes what there is room for. */
+	if (microusd_sub(&gap, f->prefs.auto_reload_threshold, f->available))
+		steps = microusd_steps_ceil(gap, step);
+	if (steps > steps_max)
+		steps = steps_max;
+	if (steps == 0 || !microusd_mul(&total, step, steps) ||
+	    !cents_from_microusd_exact(&amount, total))
+		return RELOAD_NO_ROOM;
+	*out_amount = amount;
+	return RELOAD_DUE;
+}
+
+struct reload_decline reload_declined(int64_t declines_before, bool is_final, struct walltime now)
+{
+	int64_t declines = declines_before + 1;
+
+	/* Who switches it on again gets all tries again. */
+	if (is_final || declines >= RELOAD_DECLINES_MAX)
+		return (struct reload_decline){
+			.switches_off = true,
+			.not_before = {.ms = now.ms + RELOAD_SPACING_MS},
+		};
+	return (struct reload_decline){
+		.declines = declines,
+		.not_before = {.ms = now.ms + ((int64_t)RELOAD_DECLINED_MS << (declines - 1))},
+	};
+}
