@@ -1,0 +1,335 @@
+/*
+ * buy_tokens, top_up_credits, billing_portal, list_invoices. A cancelled call drops its reply; the
+ * payment runs on.
+ */
+
+#include "base/limits.h"
+#include "tools/internal.h"
+#include "json/edge.h"
+
+#include <stdlib.h>
+
+#define INVOICES_DEFAULT 20
+/* After this the till's answer is not waited for: the payment goes on in the background. */
+#define TILL_MS_MAX      45000
+
+struct billing {
+	struct tool_call *call;
+	struct pay_request request;
+	struct payment_list list;
+	int64_t limit;
+	struct id after;
+};
+
+static void billing_finish(struct tool_call *call)
+{
+	struct billing *b = call->state;
+
+	pay_request_finish(&b->request);
+	payment_list_finish(&b->list);
+	free(b);
+}
+
+static struct billing *begin(struct tool_call *call, void (*done)(struct pay_request *request))
+{
+	struct billing *b = xzalloc(sizeof(*b));
+	struct boottime till = boottime_after(clock_boot(), TILL_MS_MAX);
+
+	b->call = call;
+	b->request.org = call->caller.org;
+	b->request.deadline = call->deadline.ms < till.ms ? call->deadline : till;
+	b->request.done = done;
+	b->request.arg = b;
+	call->state = b;
+	call->finish = billing_finish;
+	return b;
+}
+
+/* The schema has bounded it to whole cents. */
+static bool read_cents(struct tool_call *call, struct cents *out)
+{
+	struct decimal usd;
+
+	if (edge_decimal(json_object_get(call->arguments, "amount_usd"), false, &usd) &&
+	    cents_from_usd_exact(out, usd))
+		return true;
+	tool_call_bad_field(call, "amount_usd", "must be an amount in whole cents");
+	return false;
+}
+
+static struct microusd usd_of(struct cents c)
+{
+	struct microusd a;
+
+	CHECK(microusd_from_cents(&a, c));
+	return a;
+}
+
+static void reply_payment_error(struct tool_call *call, const struct pay_request *r,
+				enum error_code code)
+{
+	struct tool_error error;
+	struct emit e;
+
+	tool_error_init(&error, code);
+	if (r->payment.reason)
+		tool_error_message(&error, "%s", r->payment.reason);
+	emit_init(&e, &error.members);
+	emit_key_id(&e, "payment_id", "pay", r->payment.id);
+	if (r->payment.url)
+		emit_key_text(&e, "url", r->payment.url);
+	emit_sandbox(&e, call->tools);
+	tool_call_error(call, &error);
+}
+
+static void reply_conflict(struct tool_call *call)
+{
+	struct tool_error error;
+
+	tool_error_init(&error, ERROR_IDEMPOTENCY_CONFLICT);
+	tool_error_message(&error, "This idempotency_key was used for another amount.");
+	tool_call_error(call, &error);
+}
+
+static void reply_bad_request(struct tool_call *call, const struct pay_request *r)
+{
+	struct tool_error error;
+
+	tool_error_init(&error, ERROR_INVALID_ARGUMENTS);
+	tool_error_message(&error, "%s", r->err.text);
+	tool_call_error(call, &error);
+}
+
+/* True when the request came to something that has a result; else the call has ended. */
+static bool has_result(struct tool_call *call, const struct pay_request *r)
+{
+	switch (r->outcome) {
+	case PAY_OK:
+	case PAY_NEEDS_CARD:
+	case PAY_PENDING:
+		return true;
+	case PAY_DECLINED:
+		reply_payment_error(call, r, ERROR_PAYMENT_DECLINED);
+		return false;
+	case PAY_ACTION_REQUIRED:
+		reply_payment_error(call, r, ERROR_PAYMENT_ACTION_REQUIRED);
+		return false;
+	case PAY_CONFLICT:
+		reply_conflict(call);
+		return false;
+	case PAY_NOT_CONFIGURED:
+		tool_call_fail(call, ERROR_PAYMENTS_NOT_CONFIGURED);
+		return false;
+	case PAY_BAD_REQUEST:
+		reply_bad_request(call, r);
+		return false;
+	case PAY_UNAVAILABLE:
+		tool_call_fail(call, ERROR_STORE_UNAVAILABLE);
+		return false;
+	}
+	die("pay outcome %d", (int)r->outcome);
+}
+
+static void emit_bought(struct emit *e, const struct pay_request *r)
+{
+	struct microusd credit = usd_of(r->payment.credit);
+
+	if (r->outcome == PAY_PENDING) {
+		emit_key_text(e, "status", "pending");
+	} else if (r->outcome == PAY_NEEDS_CARD) {
+		emit_key_text(e, "status", "requires_payment");
+		emit_key_text(e, "url", r->payment.url);
+	} else {
+		emit_key_text(e, "status", "succeeded");
+	}
+	emit_key_usd(e, "amount_usd", credit);
+	if (r->outcome == PAY_OK) {
+		emit_key_tokens(e, "tokens", credit);
+		emit_key_tokens(e, "balance_tokens", r->after.available);
+	}
+	emit_key_id(e, "payment_id", "pay", r->payment.id);
+	if (r->outcome == PAY_OK)
+		emit_key_bool(e, "replayed", r->is_replayed);
+}
+
+static void buy_done(struct pay_request *r)
+{
+	struct billing *b = r->arg;
+	struct tool_call *call = b->call;
+	struct buf out = BUF_INIT;
+	struct emit e;
+
+	if (!has_result(call, r))
+		return;
+	emit_init(&e, &out);
+	emit_object(&e);
+	emit_bought(&e, r);
+	emit_sandbox(&e, call->tools);
+	emit_object_end(&e);
+	emit_done(&e);
+	tool_call_result(call, buf_slice(&out));
+	buf_finish(&out);
+}
+
+static void buy_start(struct tool_call *call)
+{
+	struct billing *b;
+	struct cents amount;
+
+	if (!read_cents(call, &amount))
+		return;
+	b = begin(call, buy_done);
+	b->request.amount = amount;
+	b->request.idempotency_key = json_string_value(
+		json_object_get(call->arguments, "idempotency_key"));
+	payments_buy(call->tools->config.payments, &b->request);
+}
+
+static void top_up_done(struct pay_request *r)
+{
+	struct billing *b = r->arg;
+	struct tool_call *call = b->call;
+	struct microusd credit, fee;
+	struct buf out = BUF_INIT;
+	struct emit e;
+
+	if (!has_result(call, r))
+		return;
+	credit = usd_of(r->payment.credit);
+	fee = usd_of(r->payment.fee);
+	emit_init(&e, &out);
+	emit_object(&e);
+	emit_key_text(&e, "url", r->payment.url);
+	emit_key_usd(&e, "credit_usd", credit);
+	emit_key_usd(&e, "fee_usd", fee);
+	emit_key_usd(&e, "total_usd", microusd_plus(credit, fee));
+	emit_key_text(&e, "status", payment_state_name(r->payment.state));
+	emit_key_id(&e, "payment_id", "pay", r->payment.id);
+	emit_sandbox(&e, call->tools);
+	emit_object_end(&e);
+	emit_done(&e);
+	tool_call_result(call, buf_slice(&out));
+	buf_finish(&out);
+}
+
+static void top_up_start(struct tool_call *call)
+{
+	struct billing *b;
+	struct cents amount;
+
+	if (!read_cents(call, &amount))
+		return;
+	b = begin(call, top_up_done);
+	b->request.amount = amount;
+	payments_top_up(call->tools->config.payments, &b->request);
+}
+
+static void portal_done(struct pay_request *r)
+{
+	struct billing *b = r->arg;
+	struct tool_call *call = b->call;
+	struct buf out = BUF_INIT;
+	struct emit e;
+
+	if (!has_result(call, r))
+		return;
+	emit_init(&e, &out);
+	emit_object(&e);
+	emit_key_text(&e, "url", r->url);
+	emit_sandbox(&e, call->tools);
+	emit_object_end(&e);
+	emit_done(&e);
+	tool_call_result(call, buf_slice(&out));
+	buf_finish(&out);
+}
+
+static void portal_start(struct tool_call *call)
+{
+	struct billing *b = begin(call, portal_done);
+
+	payments_portal(call->tools->config.payments, &b->request);
+}
+
+static bool invoices_step(struct wallet_query *query, struct db *db)
+{
+	struct tool_call *call = tool_call_of(query);
+	struct billing *b = call->state;
+
+	if (payment_list_read(db, call->caller.org, b->after, (size_t)b->limit, &b->list) != DB_OK)
+		query->is_failed = true;
+	return true;
+}
+
+static void emit_invoice(struct emit *e, const struct payment_view *p)
+{
+	struct microusd amount = microusd_plus(usd_of(p->credit), usd_of(p->fee));
+
+	emit_object(e);
+	emit_key_id(e, "id", "pay", p->id);
+	emit_key_text(e, "type", p->kind == PAYMENT_TOP_UP ? "invoice" : "charge");
+	emit_key_text(e, "status", payment_state_name(p->state));
+	emit_key_usd(e, "amount_usd", amount);
+	emit_key(e, "created");
+	emit_walltime(e, p->created);
+	emit_key_text(e, "url", p->url);
+	emit_object_end(e);
+}
+
+static void invoices_done(struct wallet_query *query)
+{
+	struct tool_call *call = tool_call_of(query);
+	struct billing *b = call->state;
+	struct buf out = BUF_INIT;
+	struct emit e;
+
+	if (query->is_failed) {
+		tool_call_fail(call, ERROR_STORE_UNAVAILABLE);
+		return;
+	}
+	emit_init(&e, &out);
+	emit_object(&e);
+	emit_key(&e, "items");
+	emit_array(&e);
+	for (size_t i = 0; i < b->list.count; i++)
+		emit_invoice(&e, &b->list.items[i]);
+	emit_array_end(&e);
+	emit_key(&e, "next_cursor");
+	if (b->list.has_more)
+		emit_id(&e, "pay", b->list.items[b->list.count - 1].id);
+	else
+		emit_null(&e);
+	emit_sandbox(&e, call->tools);
+	emit_object_end(&e);
+	emit_done(&e);
+	tool_call_result(call, buf_slice(&out));
+	buf_finish(&out);
+}
+
+static void invoices_start(struct tool_call *call)
+{
+	const json_t *cursor = json_object_get(call->arguments, "cursor");
+	const json_t *limit = json_object_get(call->arguments, "limit");
+	struct billing *b;
+
+	if (!payments_is_on(call->tools->config.payments)) {
+		tool_call_fail(call, ERROR_PAYMENTS_NOT_CONFIGURED);
+		return;
+	}
+	b = begin(call, NULL);
+	b->limit = INVOICES_DEFAULT;
+	if (limit)
+		CHECK(edge_i64(limit, &b->limit));
+	if (cursor && !id_parse("pay", edge_slice(cursor), &b->after)) {
+		tool_call_bad_field(call, "cursor", "is not a next_cursor of an earlier answer");
+		return;
+	}
+	tool_call_query(call, invoices_step, invoices_done);
+}
+
+const struct tool_entry TOOLS_BILLING[] = {
+	{.name = "buy_tokens", .start = buy_start},
+	{.name = "top_up_credits", .start = top_up_start},
+	{.name = "billing_portal", .start = portal_start},
+	{.name = "list_invoices", .start = invoices_start},
+	{.name = NULL},
+};

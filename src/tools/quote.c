@@ -1,0 +1,102 @@
+/*
+ * quote: what a call would hold, and whether it can be paid now. Nothing is reserved.
+ */
+
+#include "tools/internal.h"
+#include "wallet/account.h"
+#include "json/edge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct quote {
+	const struct tool *tool;
+	struct wallet_view view;
+	bool is_there;
+};
+
+static void quote_finish(struct tool_call *call)
+{
+	free(call->state);
+}
+
+static bool step(struct wallet_query *query, struct db *db)
+{
+	struct tool_call *call = tool_call_of(query);
+	struct quote *q = call->state;
+
+	if (wallet_view_read(db, call->caller.org, &q->is_there, &q->view) != DB_OK)
+		query->is_failed = true;
+	return true;
+}
+
+static bool is_affordable(const struct wallet_view *view, struct microusd bound)
+{
+	struct microusd used;
+
+	if (microusd_cmp(view->available, bound) < 0)
+		return false;
+	if (!view->prefs.has_budget)
+		return true;
+	return microusd_add(&used, view->captured_month, view->held) &&
+	       microusd_add(&used, used, bound) &&
+	       microusd_cmp(used, view->prefs.budget_limit) <= 0;
+}
+
+static void done(struct wallet_query *query)
+{
+	struct tool_call *call = tool_call_of(query);
+	const struct quote *q = call->state;
+	const struct priced_tool *priced = q->tool->priced;
+	struct microusd bound = priced ? priced->price.bound : MICROUSD_ZERO;
+	struct buf out = BUF_INIT;
+	struct emit e;
+
+	if (query->is_failed || !q->is_there) {
+		tool_call_fail(call, ERROR_STORE_UNAVAILABLE);
+		return;
+	}
+	emit_init(&e, &out);
+	emit_object(&e);
+	emit_key_text(&e, "tool", q->tool->name);
+	emit_key_text(&e, "kind", priced ? price_kind_name(priced->price.kind) : "free");
+	emit_key_tokens(&e, "hold_tokens", bound);
+	emit_key_usd(&e, "max_usd", bound);
+	emit_key_bool(&e, "affordable", !priced || is_affordable(&q->view, bound));
+	emit_key_tokens(&e, "balance_tokens", q->view.available);
+	emit_object_end(&e);
+	emit_done(&e);
+	tool_call_result(call, buf_slice(&out));
+	buf_finish(&out);
+}
+
+static void start(struct tool_call *call)
+{
+	const json_t *name = json_object_get(call->arguments, "tool");
+	const json_t *arguments = json_object_get(call->arguments, "arguments");
+	const struct tool *tool = tools_find(call->tools, edge_slice(name));
+	struct schema_fault fault;
+	struct quote *q;
+
+	if (!tool) {
+		tool_call_bad_field(call, "tool", "there is no such tool");
+		return;
+	}
+	if (arguments && !schema_check(tool_input(tool), arguments, &fault)) {
+		CLEANUP(free_charp)
+		char *field = xasprintf("arguments%s%s", *fault.field ? "." : "", fault.field);
+
+		tool_call_bad_field(call, field, fault.text);
+		return;
+	}
+	q = xzalloc(sizeof(*q));
+	q->tool = tool;
+	call->state = q;
+	call->finish = quote_finish;
+	tool_call_query(call, step, done);
+}
+
+const struct tool_entry TOOLS_QUOTE[] = {
+	{.name = "quote", .start = start},
+	{.name = NULL},
+};

@@ -1,0 +1,79 @@
+#ifndef TOOLS_TOOLS_H
+#define TOOLS_TOOLS_H
+
+/*
+ * The tools that an agent sees: a registry of entries, each a name, its schemas and a handler, and
+ * the way a call goes through them: authorise, check the arguments, run. mcp, web and the command
+ * line all call tools through here and wrap the same reply.
+ */
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "tools/error.h"
+#include "wallet/wallet.h"
+
+#include <jansson.h>
+
+struct tools;
+struct tool;
+struct tool_call;
+
+/*
+ * What a call came to. The texts are JSON: content an array of content blocks, structured an
+ * object (empty for none: always so on an error), meta the members of the result's _meta without
+ * braces, as in "farebox/usage":{...} (empty for none).
+ */
+struct tool_reply {
+	bool is_error;
+	int http_status; /* 200, or the error's */
+	struct buf content;
+	struct buf structured;
+	struct buf meta;
+};
+
+void tool_reply_init(struct tool_reply *reply);
+void tool_reply_finish(struct tool_reply *reply);
+/* The reply for an error object; for transports that refuse before a call starts. */
+void tool_reply_error(struct tool_reply *reply, const struct tool_error *error);
+
+/* What the caller may say about a call beside its arguments. */
+struct tool_options {
+	bool has_max_tokens;
+	struct microusd max_tokens;  /* _meta["farebox/maxTokens"], as money */
+	const char *idempotency_key; /* NULL for none; copied */
+	const char *client_name;     /* NULL for unknown; copied */
+	bool has_url_elicitation;
+};
+
+typedef void tool_done_fn(void *arg, struct tool_reply *reply); /* reply is borrowed */
+typedef void tool_progress_fn(void *arg, const char *message);
+
+/* Reads _meta of a request into options; borrowed texts. False names the bad member: the call is
+ * INVALID_ARGUMENTS. NULL meta is allowed. */
+MUST_USE bool tool_options_read(const json_t *meta, struct tool_options *out, struct err *err);
+
+/* NULL when there is no such tool. */
+const struct tool *tools_find(const struct tools *tools, struct slice name);
+
+/*
+ * Starts a call. Takes a reference of arguments (NULL = {}). key is the caller's API key, NULL for
+ * none. done comes exactly once, possibly before this returns; after tool_call_cancel it comes,
+ * too, with whatever the call came to, and the transport drops it. The handle is valid until done.
+ */
+struct tool_call *tools_call(struct tools *tools, const struct tool *tool, json_t *arguments,
+			     const char *key, const struct tool_options *options,
+			     struct boottime deadline, tool_progress_fn *progress,
+			     tool_done_fn *done, void *arg);
+void tool_call_cancel(struct tool_call *call);
+/* For a cancel that comes after the call's first capture was submitted: it begins nothing new, and
+ * done comes with a reply that is to be sent. False: nothing is charged yet; nothing was done. */
+bool tool_call_wind_up(struct tool_call *call);
+size_t tools_in_flight(const struct tools *tools);
+
+/* The registry in its stable order, as tools/list prints it: one JSON object each. */
+size_t tools_count(const struct tools *tools);
+const struct tool *tools_at(const struct tools *tools, size_t i);
+const char *tool_name(const struct tool *tool);
+struct slice tool_listing(const struct tool *tool);
+
+#endif
