@@ -1,0 +1,169 @@
+#include "mcp/session.h"
+
+#include "base/limits.h"
+#include "json/edge.h"
+
+#include <string.h>
+
+#define NAME_BYTES_SHOWN 128
+
+/* tools/call of both eras: what differs is only who says what the client can do, and the members
+ * around the reply. */
+
+static void reply_write(struct mcp_session *s, const char *id, struct mcp_batch *batch,
+			bool is_modern, const struct tool_reply *reply)
+{
+	struct slice content = buf_slice(&reply->content);
+	struct emit e;
+
+	reply_begin(s, id, is_modern, &e);
+	emit_key_raw(&e, "content", content.len ? content : slice_of("[]"));
+	/* A widely used client checks it against the output schema even on an error. */
+	if (reply->structured.len && !reply->is_error)
+		emit_key_raw(&e, "structuredContent", buf_slice(&reply->structured));
+	if (reply->is_error)
+		emit_key_bool(&e, "isError", true);
+	reply_end(s, batch, is_modern, buf_slice(&reply->meta), &e);
+}
+
+static void on_done(void *arg, struct tool_reply *reply)
+{
+	struct inflight *entry = arg;
+	struct mcp_session *s = entry->session;
+
+	if (s) {
+		session_untrack(entry);
+		reply_write(s, entry->id, entry->batch, entry->is_modern, reply);
+		if (entry->batch)
+			batch_release(s, entry->batch);
+	}
+	entry->is_done = true;
+	if (!entry->is_starting)
+		inflight_free(entry);
+}
+
+static void on_progress(void *arg, const char *message)
+{
+	struct inflight *entry = arg;
+	struct mcp_session *s = entry->session;
+	struct emit e;
+
+	if (!s || !entry->progress_token)
+		return;
+	CHECK(!s->out.len);
+	emit_init(&e, &s->out);
+	emit_object(&e);
+	emit_key_text(&e, "jsonrpc", "2.0");
+	emit_key_text(&e, "method", "notifications/progress");
+	emit_key(&e, "params");
+	emit_object(&e);
+	emit_key_raw(&e, "progressToken", slice_of(entry->progress_token));
+	emit_key_i64(&e, "progress", ++entry->progress);
+	if (message)
+		emit_key_text(&e, "message", message);
+	emit_object_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	buf_putc(&s->out, '\n');
+	reply_send(s, NULL);
+}
+
+/* What the caller said of himself: in this request, or once in initialize. */
+static void options_add_client(const struct mcp_session *s, const struct request *r,
+			       struct tool_options *options)
+{
+	const json_t *info, *capabilities, *elicitation;
+
+	if (!r->is_modern) {
+		options->client_name = s->client_name;
+		options->has_url_elicitation = s->has_url_elicitation;
+		return;
+	}
+	info = json_object_get(r->meta, META_CLIENT_INFO);
+	capabilities = json_object_get(r->meta, META_CAPABILITIES);
+	elicitation = json_object_get(capabilities, "elicitation");
+	options->client_name = json_string_value(json_object_get(info, "name"));
+	options->has_url_elicitation = json_is_object(json_object_get(elicitation, "url"));
+}
+
+static char *progress_token(const json_t *meta)
+{
+	const json_t *token = json_object_get(meta, "progressToken");
+	struct buf text = BUF_INIT;
+
+	if (!json_is_string(token) && !json_is_integer(token))
+		return NULL;
+	edge_dump(token, false, &text);
+	return buf_steal(&text);
+}
+
+static void refuse_unknown(struct mcp_session *s, const struct request *r, struct slice name)
+{
+	struct buf message = BUF_INIT;
+
+	buf_puts(&message, "Unknown tool: ");
+	buf_append(&message, name.p, name.len < NAME_BYTES_SHOWN ? name.len : NAME_BYTES_SHOWN);
+	reply_error(s, r, RPC_INVALID_PARAMS, buf_text(&message));
+	buf_finish(&message);
+}
+
+static void refuse_options(struct mcp_session *s, const struct request *r, const struct err *err)
+{
+	struct tool_error error;
+	struct tool_reply reply;
+
+	tool_error_init(&error, ERROR_INVALID_ARGUMENTS);
+	tool_error_message(&error, "%s", err->text);
+	tool_reply_init(&reply);
+	tool_reply_error(&reply, &error);
+	reply_write(s, r->m->id, r->batch, r->is_modern, &reply);
+	tool_reply_finish(&reply);
+	tool_error_finish(&error);
+}
+
+static void start(struct mcp_session *s, struct request *r, const struct tool *tool,
+		  json_t *arguments, const struct tool_options *options)
+{
+	struct boottime deadline = boottime_after(loop_now(s->config.loop), CALL_DEADLINE_MS);
+	struct inflight *entry = session_track(s, r, false);
+	struct tool_call *call;
+
+	entry->progress_token = progress_token(r->meta);
+	entry->is_starting = true;
+	call = tools_call(s->config.tools, tool, arguments, s->config.api_key, options, deadline,
+			  on_progress, on_done, entry);
+	entry->is_starting = false;
+	if (entry->is_done)
+		inflight_free(entry);
+	else
+		entry->call = call;
+}
+
+void call_request(struct mcp_session *s, struct request *r)
+{
+	const json_t *name = json_object_get(r->params, "name");
+	json_t *arguments = json_object_get(r->params, "arguments");
+	struct tool_options options = {.client_name = NULL};
+	struct err err = ERR_INIT;
+	const struct tool *tool;
+
+	if (!json_is_string(name)) {
+		reply_error(s, r, RPC_INVALID_PARAMS, "Invalid params: name is not a string");
+		return;
+	}
+	if (arguments && !json_is_object(arguments)) {
+		reply_error(s, r, RPC_INVALID_PARAMS, "Invalid params: arguments is not an object");
+		return;
+	}
+	tool = tools_find(s->config.tools, edge_slice(name));
+	if (!tool) {
+		refuse_unknown(s, r, edge_slice(name));
+		return;
+	}
+	if (!tool_options_read(r->meta, &options, &err)) {
+		refuse_options(s, r, &err);
+		return;
+	}
+	options_add_client(s, r, &options);
+	start(s, r, tool, arguments, &options);
+}

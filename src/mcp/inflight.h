@@ -1,0 +1,51 @@
+#ifndef MCP_INFLIGHT_H
+#define MCP_INFLIGHT_H
+
+/*
+ * The requests that are not answered yet, found by their id. An entry belongs to the table while a
+ * reply is owed; cancelled ones leave it, so that their id is free, and live on their own until
+ * their call ends.
+ */
+
+#include "base/buf.h"
+
+struct mcp_session;
+struct mcp_batch;
+struct tool_call;
+
+struct inflight {
+	struct mcp_session *session; /* NULL once nobody waits for the reply */
+	struct inflight *next;       /* in its bucket */
+	uint64_t hash;
+	char *id;                /* owned: the raw token */
+	struct mcp_batch *batch; /* NULL: the reply is a line of its own */
+	bool is_modern;
+	bool is_listen;   /* a subscription; otherwise a call */
+	bool is_starting; /* tools_call has not returned */
+	bool is_done;
+	char *progress_token; /* owned, raw; NULL for none */
+	int64_t progress;
+	struct tool_call *call;
+	size_t key_len;
+	char key[];
+};
+
+struct inflight_table {
+	struct inflight **buckets;
+	size_t n_buckets; /* a power of two, or 0 */
+	size_t count;
+};
+
+/* Frees the table, which is empty. */
+void inflight_table_finish(struct inflight_table *table);
+
+struct inflight *inflight_find(const struct inflight_table *table, struct slice key);
+/* Makes an entry and puts it in; no other has the key. */
+struct inflight *inflight_add(struct inflight_table *table, struct slice key, TAKES char *id);
+void inflight_remove(struct inflight_table *table, struct inflight *entry);
+/* Any entry that is a subscription or is none; NULL when there are none left. */
+struct inflight *inflight_any(const struct inflight_table *table, bool is_listen);
+
+void inflight_free(struct inflight *entry);
+
+#endif
