@@ -1,0 +1,356 @@
+#include "app/app.h"
+
+#include "app/catalog.h"
+#include "app/config.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "loop/http.h"
+#include "meter/meter.h"
+#include "signals/signals.h"
+#include "tools/registry.h"
+#include "json/edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Turns of the wallet that the end may take to release what is in flight. */
+#define LAST_TURNS 16
+
+struct app {
+	struct app_config config;
+	char *store;
+	char *api_key;
+	struct loop *loop;
+	struct http *http;
+	struct wallet *wallet;
+	struct payments *payments;
+	struct signals *signals;
+	struct meter *meter;
+	struct tools *tools;
+	struct loop_timer tick;  /* leases: renewed and looked after */
+	struct loop_timer retry; /* the store was busy */
+	bool was_open;
+	loop_turn_fn *turn_end;
+	void *turn_end_arg;
+	/* app_run_until */
+	bool (*until)(void *arg);
+	void *until_arg;
+	bool is_reached;
+};
+
+char *app_default_store(void)
+{
+	const char *data = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");
+
+	/* A relative XDG path is to be ignored (XDG base directory specification). */
+	if (data && data[0] == '/')
+		return xasprintf("%s/farebox/wallet.db", data);
+	if (home && home[0] == '/')
+		return xasprintf("%s/.local/share/farebox/wallet.db", home);
+	return NULL;
+}
+
+static bool choose_store(struct app *app, const char *given, struct err *err)
+{
+	const char *store = given ? given : getenv("FAREBOX_STORE");
+
+	app->store = store && *store ? xstrdup(store) : app_default_store();
+	if (!app->store)
+		return err_set(err, "no place for the wallet: set FAREBOX_STORE or HOME");
+	return true;
+}
+
+static bool choose_payments(struct payments_config *out, struct err *err)
+{
+	const char *mode = getenv("FAREBOX_PAYMENTS");
+
+	out->mode = PAYMENTS_OFF;
+	if (!mode || !*mode || strcmp(mode, "off") == 0)
+		return true;
+	if (strcmp(mode, "sandbox") == 0) {
+		out->mode = PAYMENTS_SANDBOX;
+		return true;
+	}
+	if (strcmp(mode, "stripe") == 0)
+		return err_set(err, "FAREBOX_PAYMENTS: stripe is not served by this version; use "
+				    "sandbox or off");
+	return err_set(err, "FAREBOX_PAYMENTS: must be sandbox or off, not %s", mode);
+}
+
+static void on_watch(void *arg, struct id org)
+{
+	payments_watch(arg, org);
+}
+
+static void on_tick(void *arg)
+{
+	struct app *app = arg;
+
+	wallet_tick(app->wallet);
+	loop_timer_in(&app->tick, LEASE_RENEW_MS);
+}
+
+static void on_retry(void *arg)
+{
+	(void)arg; /* the turn's end tries again */
+}
+
+/* The first use of the store: what a crash left behind is looked after now, never at start-up. */
+static void look_at_store(struct app *app)
+{
+	if (app->was_open || !wallet_is_open(app->wallet))
+		return;
+	app->was_open = true;
+	wallet_tick(app->wallet);
+	loop_timer_in(&app->tick, LEASE_RENEW_MS);
+	payments_resume(app->payments);
+}
+
+static bool on_turn_end(void *arg)
+{
+	struct app *app = arg;
+	int64_t retry_ms;
+	bool is_more = wallet_turn(app->wallet, &retry_ms);
+
+	look_at_store(app);
+	if (retry_ms >= 0)
+		loop_timer_in(&app->retry, retry_ms);
+	if (app->turn_end && app->turn_end(app->turn_end_arg))
+		is_more = true;
+	if (app->until && app->until(app->until_arg)) {
+		app->is_reached = true;
+		loop_stop(app->loop);
+	}
+	return is_more;
+}
+
+static void create_wallet(struct app *app)
+{
+	struct wallet_config config = {
+		.store = app->store,
+		.default_org = app->config.org_name,
+		.default_email = app->config.org_email,
+		.starter = app->config.starter,
+	};
+
+	app->wallet = wallet_create(&config);
+}
+
+static bool create_parts(struct app *app, const struct payments_config *payments, struct err *err)
+{
+	struct signals_config signals = {
+		.contact = app->config.contact,
+		.allow_private = app->config.allow_private,
+		.detectors = json_object_get(app->config.root, "detectors"),
+	};
+	struct tools_config tools = {.loop = app->loop, .default_org = app->config.org_name};
+
+	app->http = http_create(app->loop, "farebox/" FAREBOX_VERSION);
+	create_wallet(app);
+	app->payments = payments_create(app->loop, app->wallet, payments);
+	app->signals = signals_create(app->loop, app->http, app->wallet, &signals, err);
+	if (!app->signals)
+		return false;
+	app->meter = meter_create(app->loop, app->wallet);
+	meter_set_watch(app->meter, on_watch, app->payments);
+	tools.wallet = app->wallet;
+	tools.meter = app->meter;
+	tools.payments = app->payments;
+	app->tools = tools_create(&tools);
+	return true;
+}
+
+static bool fill_catalog(struct app *app, struct err *err)
+{
+	struct catalog_parts parts = {
+		.loop = app->loop, .signals = app->signals, .tools = app->tools};
+	struct buf faults = BUF_INIT;
+	size_t n = catalog_fill(&app->config, &parts, &faults);
+
+	if (n)
+		err_set(err, "configuration: %.*s", (int)strcspn(buf_text(&faults), "\n"),
+			buf_text(&faults));
+	buf_finish(&faults);
+	return n == 0;
+}
+
+static bool build(struct app *app, const struct app_options *options, struct err *err)
+{
+	const char *path = options->config_path ? options->config_path : getenv("FAREBOX_CONFIG");
+	struct payments_config payments = {.mode = PAYMENTS_OFF};
+
+	if (!app_config_read(path && *path ? path : NULL, &app->config, err))
+		return false;
+	if (!choose_store(app, options->store, err) || !choose_payments(&payments, err) ||
+	    !secret_from_env("FAREBOX_API_KEY", &app->api_key, err))
+		return false;
+	payments.fee_percent = app->config.fee_percent;
+	payments.fee_minimum = app->config.fee_minimum;
+	app->loop = loop_create();
+	loop_timer_init(&app->tick, app->loop, on_tick, app);
+	loop_timer_init(&app->retry, app->loop, on_retry, app);
+	loop_set_turn_end(app->loop, on_turn_end, app);
+	return create_parts(app, &payments, err) && fill_catalog(app, err);
+}
+
+struct app *app_create(const struct app_options *options, struct err *err)
+{
+	struct app *app = xzalloc(sizeof(*app));
+	const char *level = getenv("FAREBOX_LOG");
+
+	edge_init();
+	if (level && *level && !log_level_set(level)) {
+		err_set(err, "FAREBOX_LOG: must be error, warn, info or debug, not %s", level);
+		app_destroy(app);
+		return NULL;
+	}
+	if (!build(app, options, err)) {
+		app_destroy(app);
+		return NULL;
+	}
+	return app;
+}
+
+void app_destroy(struct app *app)
+{
+	int64_t retry_ms;
+
+	if (!app)
+		return;
+	if (app->tools) {
+		wallet_hurry(app->wallet);
+		tools_cancel_all(app->tools);
+		meter_release_now(app->meter);
+		for (int i = 0; i < LAST_TURNS && wallet_turn(app->wallet, &retry_ms); i++)
+			;
+	}
+	if (app->loop) {
+		loop_timer_cancel(&app->tick);
+		loop_timer_cancel(&app->retry);
+	}
+	/* Then the wallet: its queued commands end, and with them what waits for them. */
+	if (app->meter)
+		meter_set_watch(app->meter, NULL, NULL);
+	payments_destroy(app->payments);
+	wallet_destroy(app->wallet);
+	tools_destroy(app->tools);
+	meter_destroy(app->meter);
+	signals_destroy(app->signals);
+	if (app->http)
+		http_destroy(app->http);
+	if (app->loop)
+		loop_destroy(app->loop);
+	secret_free(app->api_key);
+	free(app->store);
+	app_config_finish(&app->config);
+	free(app);
+}
+
+struct loop *app_loop(struct app *app)
+{
+	return app->loop;
+}
+
+struct wallet *app_wallet(struct app *app)
+{
+	return app->wallet;
+}
+
+struct payments *app_payments(struct app *app)
+{
+	return app->payments;
+}
+
+struct tools *app_tools(struct app *app)
+{
+	return app->tools;
+}
+
+const char *app_api_key(const struct app *app)
+{
+	return app->api_key;
+}
+
+const char *app_default_org(const struct app *app)
+{
+	return app->config.org_name;
+}
+
+struct microusd app_starter(const struct app *app)
+{
+	return app->config.starter;
+}
+
+const char *app_store(const struct app *app)
+{
+	return app->store;
+}
+
+void app_set_turn_end(struct app *app, loop_turn_fn *fn, void *arg)
+{
+	app->turn_end = fn;
+	app->turn_end_arg = arg;
+}
+
+bool app_is_settled(const struct app *app)
+{
+	return wallet_is_idle(app->wallet) && tools_in_flight(app->tools) == 0 &&
+	       payments_is_idle(app->payments);
+}
+
+static void on_deadline(void *arg)
+{
+	loop_stop(arg);
+}
+
+bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct boottime deadline)
+{
+	struct loop_timer timer;
+
+	if (done(arg))
+		return true;
+	app->until = done;
+	app->until_arg = arg;
+	app->is_reached = false;
+	loop_timer_init(&timer, app->loop, on_deadline, app->loop);
+	loop_timer_at(&timer, deadline);
+	/* What was submitted before waits for the end of a turn, so the first must not wait. */
+	loop_timer_in(&app->retry, 0);
+	loop_run(app->loop);
+	loop_timer_cancel(&timer);
+	app->until = NULL;
+	return app->is_reached;
+}
+
+size_t app_config_check(json_t *config, struct buf *out_faults)
+{
+	size_t n = app_config_shape_faults(config, out_faults);
+	struct app *app;
+	struct err err = ERR_INIT;
+	struct payments_config payments = {.mode = PAYMENTS_OFF};
+
+	if (n)
+		return n;
+	/* Built and thrown away: nothing in it touches the store or the network. */
+	app = xzalloc(sizeof(*app));
+	app->config.root = json_incref(config);
+	app->config.org_name = "default";
+	app->config.fee_percent = (struct decimal){0};
+	app->store = xstrdup("");
+	app->loop = loop_create();
+	loop_timer_init(&app->tick, app->loop, on_tick, app);
+	loop_timer_init(&app->retry, app->loop, on_retry, app);
+	if (create_parts(app, &payments, &err)) {
+		struct catalog_parts parts = {
+			.loop = app->loop, .signals = app->signals, .tools = app->tools};
+
+		n = catalog_fill(&app->config, &parts, out_faults);
+	} else {
+		buf_printf(out_faults, "%s\n", err.text);
+		n = 1;
+	}
+	app_destroy(app);
+	return n;
+}

@@ -1,0 +1,56 @@
+#ifndef APP_APP_H
+#define APP_APP_H
+
+/*
+ * Builds everything in order from the environment and farebox.json, and owns it. One thread, one
+ * struct app, one loop. Nothing here touches the network or opens the store: the store is opened
+ * with the first command that needs it.
+ */
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "payments/payments.h"
+#include "tools/tools.h"
+#include "wallet/wallet.h"
+
+#include <jansson.h>
+
+struct app;
+
+struct app_options {
+	const char *config_path; /* NULL: FAREBOX_CONFIG, else no configuration */
+	const char *store;       /* NULL: FAREBOX_STORE, else the default path */
+};
+
+/* NULL and err with what is wrong and the remedy. */
+struct app *app_create(const struct app_options *options, struct err *err);
+/* Ends what is in flight, closes the store. NULL is allowed. */
+void app_destroy(struct app *app);
+
+struct loop *app_loop(struct app *app);
+struct wallet *app_wallet(struct app *app);
+struct payments *app_payments(struct app *app);
+struct tools *app_tools(struct app *app);
+/* The caller's own key from FAREBOX_API_KEY; NULL for none. */
+const char *app_api_key(const struct app *app);
+const char *app_default_org(const struct app *app);
+struct microusd app_starter(const struct app *app);
+const char *app_store(const struct app *app);
+
+/* What a transport does at the end of each turn, after the wallet's batch; true: more to do. */
+void app_set_turn_end(struct app *app, loop_turn_fn *fn, void *arg);
+/* Nothing is queued or under way in wallet, tools and payments. */
+bool app_is_settled(const struct app *app);
+/* Runs the loop until done(arg) says true or the deadline passes (false). For the command line. */
+bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct boottime deadline);
+
+/*
+ * Checks a configuration without building anything that outlives the call: appends a line
+ * "POINTER: fault" for each fault, returns how many there are.
+ */
+size_t app_config_check(json_t *config, struct buf *out_faults);
+
+/* $XDG_DATA_HOME/farebox/wallet.db, else ~/.local/share/farebox/wallet.db; owned by the caller. */
+char *app_default_store(void);
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+/*
+ * farebox.json: read, checked against schemas/config.json, then each room's section by the room
+ * itself. A member that the shape allows and that this build does not serve yet is a fault, too:
+ * nothing of a configuration is ever ignored in silence.
+ */
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/money.h"
+
+#include <jansson.h>
+
+struct app_config {
+	json_t *root; /* owned; {} without a file */
+	const char *org_name;
+	const char *org_email; /* NULL = none */
+	struct microusd starter;
+	struct decimal fee_percent;
+	struct cents fee_minimum;
+	bool allow_private;
+	const char *contact; /* NULL = none */
+};
+
+/* path NULL: the defaults. False: err names the first fault with its JSON pointer. */
+MUST_USE bool app_config_read(const char *path, struct app_config *out, struct err *err);
+void app_config_finish(struct app_config *config);
+
+/* One "POINTER: text" line for each fault of the shape; returns how many. */
+size_t app_config_shape_faults(const json_t *root, struct buf *out);
+
+#endif
