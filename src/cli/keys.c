@@ -1,0 +1,305 @@
+/*
+ * API keys of the local store. A key is printed once, when it is made; the store keeps its hash.
+ */
+
+#include "base/limits.h"
+#include "cli/print.h"
+#include "cli/run.h"
+#include "json/emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char LIST_HINT[] = "'farebox keys list' shows them.";
+
+static void emit_key_view(struct emit *e, const struct key_view *key, const char *secret)
+{
+	emit_object(e);
+	emit_key_id(e, "id", "key", key->id);
+	emit_key_text(e, "prefix", key->prefix);
+	emit_key_text(e, "label", key->label);
+	emit_key_id(e, "org", "org", key->org);
+	emit_key(e, "created");
+	emit_walltime(e, key->created);
+	if (secret)
+		emit_key_text(e, "api_key", secret);
+	else
+		emit_key_bool(e, "revoked", key->is_revoked);
+	emit_object_end(e);
+}
+
+static void print_key_json(const struct cli *cli, const struct key_view *key, const char *secret)
+{
+	struct buf json = BUF_INIT;
+	struct emit e;
+
+	emit_init(&e, &json);
+	emit_key_view(&e, key, secret);
+	emit_done(&e);
+	print_json(cli, buf_slice(&json));
+	explicit_bzero(json.p, json.len);
+	buf_finish(&json);
+}
+
+/* The key alone on stdout, so that a script can take it. */
+static void print_new_key(const struct cli *cli, const struct key_view *key, const char *secret)
+{
+	char id[ID_TEXT_SIZE];
+
+	if (cli->wants_json) {
+		print_key_json(cli, key, secret);
+		return;
+	}
+	(void)puts(secret);
+	id_text("key", key->id, id);
+	cli_note("%s: keep it now, it is not shown again", id);
+}
+
+/* Makes a key of key->org with key->label; it replaces another unless that is ID_NONE. */
+static int make_key(struct cli *cli, struct key_view *key, struct id replaces)
+{
+	struct wallet *wallet = app_wallet(cli->app);
+	struct caller caller = {.org = key->org};
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_KEY_CREATE, caller);
+	char secret[API_KEY_SIZE];
+	struct cmd_result result;
+	int status = CLI_FAILED;
+
+	api_key_make(secret);
+	key->id = wallet_new_id(wallet);
+	cmd->id = key->id;
+	cmd->hash = api_key_hash(slice_of(secret));
+	cmd->prefix = xstrndup(secret, API_KEY_PREFIX_LEN);
+	cmd->label = xstrdup(key->label);
+	cmd->replaces = replaces;
+	memcpy(key->prefix, secret, API_KEY_PREFIX_LEN);
+	key->prefix[API_KEY_PREFIX_LEN] = '\0';
+	if (cli_submit(cli, cmd, &result)) {
+		CHECK(result.outcome == WALLET_OK);
+		key->created = result.now;
+		print_new_key(cli, key, secret);
+		status = CLI_OK;
+	}
+	explicit_bzero(secret, sizeof(secret));
+	return status;
+}
+
+static int run_create(struct cli *cli)
+{
+	const char *label = cli_value(cli, "label");
+	struct key_view key = {.label = xstrdup(label ? label : "")};
+	struct org_view org;
+	struct db *db;
+	int status = CLI_FAILED;
+
+	if (label && !cli_check_text(cli, "label", label, KEY_LABEL_BYTES_MAX)) {
+		status = CLI_USAGE;
+	} else {
+		db = cli_db(cli);
+		if (db && cli_find_org(cli, db, cli_value(cli, "org"), &org, &status)) {
+			key.org = org.id;
+			org_view_finish(&org);
+			status = make_key(cli, &key, ID_NONE);
+		}
+	}
+	free(key.label);
+	return status;
+}
+
+static void print_keys_json(const struct cli *cli, const struct key_list *list)
+{
+	struct buf json = BUF_INIT;
+	struct emit e;
+
+	emit_init(&e, &json);
+	emit_object(&e);
+	emit_key(&e, "keys");
+	emit_array(&e);
+	for (size_t i = 0; i < list->count; i++)
+		emit_key_view(&e, &list->items[i], NULL);
+	emit_array_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	print_json(cli, buf_slice(&json));
+	buf_finish(&json);
+}
+
+static void print_keys(const struct key_list *list)
+{
+	static const struct column COLUMNS[] = {
+		{"ID", COLUMN_TEXT},    {"PREFIX", COLUMN_TEXT}, {"CREATED", COLUMN_TEXT},
+		{"STATE", COLUMN_TEXT}, {"LABEL", COLUMN_TEXT},
+	};
+	struct table *t = table_create(COLUMNS, ARRAY_LEN(COLUMNS), true);
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct key_view *key = &list->items[i];
+		char id[ID_TEXT_SIZE], created[WALLTIME_TEXT_SIZE];
+
+		id_text("key", key->id, id);
+		walltime_text(key->created, created);
+		table_row(t,
+			  (const char *const[]){id, key->prefix, created,
+						key->is_revoked ? "revoked" : "valid", key->label});
+	}
+	table_print(t);
+}
+
+static int run_list(struct cli *cli)
+{
+	struct key_list list = {.count = 0};
+	struct org_view org;
+	struct db *db = cli_db(cli);
+	int status = CLI_FAILED;
+
+	if (!db || !cli_find_org(cli, db, cli_value(cli, "org"), &org, &status))
+		return status;
+	if (key_list_read(db, org.id, &list) != DB_OK) {
+		status = cli_fail_read(cli, db);
+	} else {
+		if (cli->wants_json)
+			print_keys_json(cli, &list);
+		else
+			print_keys(&list);
+		status = CLI_OK;
+	}
+	key_list_finish(&list);
+	org_view_finish(&org);
+	return status;
+}
+
+/* A valid key by its id or prefix, of any org; label is the caller's to free. False: told. */
+static bool find_key(struct cli *cli, struct db *db, const char *name, struct key_view *out,
+		     int *out_status)
+{
+	struct key_list list = {.count = 0};
+	size_t valid = 0, revoked = 0;
+	struct id id = ID_NONE;
+	bool is_id = id_parse("key", slice_of(name), &id);
+
+	if (key_list_read(db, ID_NONE, &list) != DB_OK) {
+		*out_status = cli_fail_read(cli, db);
+		key_list_finish(&list);
+		return false;
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		struct key_view *key = &list.items[i];
+
+		if (is_id ? !id_eq(key->id, id) : strcmp(key->prefix, name) != 0)
+			continue;
+		if (key->is_revoked) {
+			revoked++;
+		} else if (valid++ == 0) {
+			*out = *key;
+			out->label = xstrdup(key->label);
+		}
+	}
+	key_list_finish(&list);
+	if (valid == 1)
+		return true;
+	if (valid > 1)
+		free(out->label);
+	*out_status = cli_fail_field(cli, "KEY", LIST_HINT,
+				     valid     ? "'%s' is the prefix of several keys: give the id"
+				     : revoked ? "'%s' is revoked already"
+					       : "there is no key '%s'",
+				     name);
+	return false;
+}
+
+static int run_revoke(struct cli *cli)
+{
+	struct db *db = cli_db(cli);
+	struct cmd_result result;
+	struct wallet_cmd *cmd;
+	struct key_view key;
+	int status = CLI_FAILED;
+
+	if (!db || !find_key(cli, db, cli_operand(cli, 0), &key, &status))
+		return status;
+	cmd = wallet_cmd_create(WALLET_OP_KEY_REVOKE, (struct caller){.org = key.org});
+	cmd->id = key.id;
+	/* GONE: somebody else was faster, and it is revoked all the same. */
+	if (cli_submit(cli, cmd, &result)) {
+		CHECK(result.outcome == WALLET_OK || result.outcome == WALLET_GONE);
+		key.is_revoked = true;
+		status = CLI_OK;
+		if (cli->wants_json)
+			print_key_json(cli, &key, NULL);
+		else
+			(void)printf("revoked %s\n", key.prefix);
+	}
+	free(key.label);
+	return status;
+}
+
+static int run_rotate(struct cli *cli)
+{
+	struct db *db = cli_db(cli);
+	struct key_view key;
+	int status = CLI_FAILED;
+
+	if (!db || !find_key(cli, db, cli_operand(cli, 0), &key, &status))
+		return status;
+	status = make_key(cli, &key, key.id);
+	free(key.label);
+	return status;
+}
+
+static const struct option_spec CREATE_OPTIONS[] = {
+	{"org", "ORG", "Whose key, by name or id; the default org without it.", false},
+	{"label", "TEXT", "What it is for, to tell keys apart.", false},
+	{.name = NULL},
+};
+static const char *const CREATE_EXAMPLES[] = {
+	"farebox keys create --label laptop",
+	"FAREBOX_API_KEY=$(farebox keys create --org acme)",
+	NULL,
+};
+static const struct option_spec LIST_OPTIONS[] = {
+	{"org", "ORG", "Whose keys, by name or id; the default org's without it.", false},
+	{.name = NULL},
+};
+static const char *const REVOKE_EXAMPLES[] = {"farebox keys revoke fbx_1a2b3c4d", NULL};
+static const char *const ROTATE_EXAMPLES[] = {"farebox keys rotate fbx_1a2b3c4d", NULL};
+
+static const struct command CREATE = {
+	.name = "create",
+	.summary = "Makes an API key and prints it, this once.",
+	.examples = CREATE_EXAMPLES,
+	.options = CREATE_OPTIONS,
+	.run = run_create,
+};
+static const struct command LIST = {
+	.name = "list",
+	.summary = "Lists an org's keys, newest first.",
+	.options = LIST_OPTIONS,
+	.run = run_list,
+};
+static const struct command REVOKE = {
+	.name = "revoke",
+	.summary = "Makes a key invalid, at once and for good.",
+	.text = "KEY is the id or the prefix that 'farebox keys list' shows.",
+	.examples = REVOKE_EXAMPLES,
+	.operands = {"KEY"},
+	.operands_required = 1,
+	.run = run_revoke,
+};
+static const struct command ROTATE = {
+	.name = "rotate",
+	.summary = "Puts a new key in the place of one, which is revoked; prints it, this once.",
+	.text = "KEY is the id or the prefix that 'farebox keys list' shows. The label stays.",
+	.examples = ROTATE_EXAMPLES,
+	.operands = {"KEY"},
+	.operands_required = 1,
+	.run = run_rotate,
+};
+
+static const struct command *const COMMANDS[] = {&CREATE, &LIST, &REVOKE, &ROTATE, NULL};
+
+const struct command COMMAND_KEYS = {
+	.name = "keys",
+	.summary = "API keys of the local store: make, list, revoke, rotate.",
+	.examples = CREATE_EXAMPLES,
+	.commands = COMMANDS,
+};

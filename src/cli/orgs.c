@@ -1,0 +1,194 @@
+#include "base/limits.h"
+#include "cli/print.h"
+#include "cli/run.h"
+#include "json/emit.h"
+
+#include <string.h>
+
+static void emit_org(struct emit *e, const struct org_view *org, const struct wallet_view *view)
+{
+	emit_object(e);
+	emit_key_id(e, "id", "org", org->id);
+	emit_key_text(e, "name", org->name);
+	emit_key_text(e, "email", org->email);
+	emit_key(e, "created");
+	emit_walltime(e, org->created);
+	emit_key_tokens(e, "tokens", view->available);
+	emit_key_tokens(e, "held_tokens", view->held);
+	emit_object_end(e);
+}
+
+/* One @ with something on both sides, and nothing that ends a header line. */
+static bool is_email(const char *text)
+{
+	const char *at = strchr(text, '@');
+
+	return at && at != text && at[1] && !strchr(at + 1, '@') && !strpbrk(text, " \t\r\n<>,;");
+}
+
+static bool check_options(struct cli *cli, const char *name, const char *email)
+{
+	if (!cli_check_text(cli, "name", name, ORG_NAME_BYTES_MAX))
+		return false;
+	if (!email)
+		return true;
+	if (!cli_check_text(cli, "email", email, CLI_EMAIL_BYTES_MAX))
+		return false;
+	if (is_email(email))
+		return true;
+	(void)cli_usage(cli, &(struct usage_fault){.option = "email"},
+			"must be an address, as in billing@example.com");
+	return false;
+}
+
+static void print_created(const struct cli *cli, struct org_view *org,
+			  const struct cmd_result *result)
+{
+	char id[ID_TEXT_SIZE], tokens[MONEY_TEXT_SIZE];
+	struct buf json = BUF_INIT;
+	struct emit e;
+
+	if (cli->wants_json) {
+		emit_init(&e, &json);
+		emit_org(&e, org, &result->after);
+		emit_done(&e);
+		print_json(cli, buf_slice(&json));
+		buf_finish(&json);
+		return;
+	}
+	id_text("org", org->id, id);
+	tokens_text(result->after.available, tokens);
+	(void)puts(id);
+	cli_note("%s has %s tokens; 'farebox keys create --org %s' makes its key", org->name,
+		 tokens, id);
+}
+
+static int run_create(struct cli *cli)
+{
+	const char *name = cli_value(cli, "name"), *email = cli_value(cli, "email");
+	struct org_view org = {.name = NULL};
+	struct cmd_result result;
+	struct wallet_cmd *cmd;
+
+	if (!check_options(cli, name, email))
+		return CLI_USAGE;
+	if (!cli_db(cli))
+		return CLI_FAILED;
+	cmd = wallet_cmd_create(WALLET_OP_ORG_CREATE, (struct caller){.org = ID_NONE});
+	org.id = cmd->id = wallet_new_id(app_wallet(cli->app));
+	cmd->name = xstrdup(name);
+	cmd->email = email ? xstrdup(email) : NULL;
+	cmd->amount = app_starter(cli->app);
+	if (!cli_submit(cli, cmd, &result))
+		return CLI_FAILED;
+	if (result.outcome == WALLET_DUPLICATE)
+		return cli_fail_field(cli, "--name", "'farebox orgs list' shows them.",
+				      "there is an org '%s' already", name);
+	CHECK(result.outcome == WALLET_OK);
+	org.created = result.now;
+	org.name = xstrdup(name);
+	org.email = email ? xstrdup(email) : NULL;
+	print_created(cli, &org, &result);
+	org_view_finish(&org);
+	return CLI_OK;
+}
+
+static bool add_org(struct db *db, const struct org_view *org, struct table *t, struct emit *e)
+{
+	char id[ID_TEXT_SIZE], tokens[MONEY_TEXT_SIZE], held[MONEY_TEXT_SIZE];
+	char created[WALLTIME_TEXT_SIZE];
+	struct wallet_view view = {.available = MICROUSD_ZERO};
+	bool is_there;
+
+	if (wallet_view_read(db, org->id, &is_there, &view) != DB_OK)
+		return false;
+	emit_org(e, org, &view);
+	id_text("org", org->id, id);
+	tokens_text(view.available, tokens);
+	tokens_text(view.held, held);
+	walltime_text(org->created, created);
+	table_row(t, (const char *const[]){id, tokens, held, created, org->name,
+					   org->email ? org->email : "-"});
+	return true;
+}
+
+static int print_orgs(struct cli *cli, struct db *db, const struct org_list *list)
+{
+	static const struct column COLUMNS[] = {
+		{"ID", COLUMN_TEXT},      {"TOKENS", COLUMN_RIGHT}, {"HELD", COLUMN_RIGHT},
+		{"CREATED", COLUMN_TEXT}, {"NAME", COLUMN_TEXT},    {"EMAIL", COLUMN_TEXT},
+	};
+	struct table *t = table_create(COLUMNS, ARRAY_LEN(COLUMNS), true);
+	struct buf json = BUF_INIT;
+	int status = CLI_OK;
+	struct emit e;
+
+	emit_init(&e, &json);
+	emit_object(&e);
+	emit_key(&e, "orgs");
+	emit_array(&e);
+	for (size_t i = 0; i < list->count && status == CLI_OK; i++) {
+		if (!add_org(db, &list->items[i], t, &e))
+			status = cli_fail_read(cli, db);
+	}
+	emit_array_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	if (status != CLI_OK || cli->wants_json) {
+		table_destroy(t);
+		if (status == CLI_OK)
+			print_json(cli, buf_slice(&json));
+	} else {
+		table_print(t);
+	}
+	buf_finish(&json);
+	return status;
+}
+
+static int run_list(struct cli *cli)
+{
+	struct org_list list = {.count = 0};
+	struct db *db = cli_db(cli);
+	int status;
+
+	if (!db)
+		return CLI_FAILED;
+	if (org_list_read(db, &list) == DB_OK)
+		status = print_orgs(cli, db, &list);
+	else
+		status = cli_fail_read(cli, db);
+	org_list_finish(&list);
+	return status;
+}
+
+static const struct option_spec CREATE_OPTIONS[] = {
+	{"name", "NAME", "Its name, as configuration and commands use it.", true},
+	{"email", "ADDRESS", "Where its invoices go; needed for payment by invoice.", false},
+	{.name = NULL},
+};
+static const char *const CREATE_EXAMPLES[] = {
+	"farebox orgs create --name acme --email billing@acme.example",
+	NULL,
+};
+
+static const struct command CREATE = {
+	.name = "create",
+	.summary = "Makes an org with a wallet of its own and its starter tokens.",
+	.examples = CREATE_EXAMPLES,
+	.options = CREATE_OPTIONS,
+	.run = run_create,
+};
+static const struct command LIST = {
+	.name = "list",
+	.summary = "Lists the orgs and their balances.",
+	.run = run_list,
+};
+
+static const struct command *const COMMANDS[] = {&CREATE, &LIST, NULL};
+
+const struct command COMMAND_ORGS = {
+	.name = "orgs",
+	.summary = "Orgs of the local store: the tenants that pay.",
+	.examples = CREATE_EXAMPLES,
+	.commands = COMMANDS,
+};

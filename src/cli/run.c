@@ -1,0 +1,384 @@
+#include "cli/run.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "cli/print.h"
+#include "cli/suggest.h"
+#include "json/edge.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+struct tool_run {
+	struct cli *cli;
+	struct tool_call *call; /* valid until the reply */
+	struct tool_reply *reply;
+	struct loop_timer give_up;
+	bool is_done;
+	bool is_given_up;
+};
+
+struct app *cli_app(struct cli *cli)
+{
+	struct err err = ERR_INIT;
+
+	if (cli->app)
+		return cli->app;
+	cli->app = app_create(&(struct app_options){0}, &err);
+	if (!cli->app)
+		(void)cli_fail_text(cli, ERROR_INVALID_ARGUMENTS,
+				    "Correct it in the environment or in farebox.json; 'farebox "
+				    "config check' names every fault of the file.",
+				    "%s", err.text);
+	return cli->app;
+}
+
+const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand)
+{
+	struct tools *tools = app_tools(cli->app);
+	const struct tool *tool = tools_find(tools, slice_of(name));
+	struct suggestion best;
+
+	if (tool)
+		return tool;
+	suggestion_init(&best, name);
+	for (size_t i = 0; i < tools_count(tools); i++)
+		suggestion_offer(&best, tool_name(tools_at(tools, i)));
+	(void)cli_usage(cli, &(struct usage_fault){.operand = operand, .suggestion = best.found},
+			"there is no tool '%s'; 'farebox tools' lists them", name);
+	return NULL;
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct cli *cli = arg;
+	struct tool_run *run = cli->running;
+
+	log_info("event=signal number=%d", signo);
+	cli->signals++;
+	if (!run || run->is_done)
+		return;
+	if (cli->signals > 1) {
+		run->is_given_up = true;
+		return;
+	}
+	loop_timer_in(&run->give_up, CLI_CANCEL_MS);
+	tool_call_cancel(run->call);
+}
+
+/* From here on Ctrl-C comes through the loop, so that a call can release its hold. */
+static void watch_signals(struct cli *cli)
+{
+	static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP};
+
+	if (cli->has_signals)
+		return;
+	cli->has_signals = true;
+	loop_signals(app_loop(cli->app), SIGNALS, ARRAY_LEN(SIGNALS), on_signal, cli);
+}
+
+static void on_give_up(void *arg)
+{
+	struct tool_run *run = arg;
+
+	run->is_given_up = true;
+}
+
+static void on_progress(void *arg, const char *message)
+{
+	(void)arg;
+	if (!isatty(STDERR_FILENO))
+		return;
+	cli_note("%s", message);
+}
+
+static void on_reply(void *arg, struct tool_reply *reply)
+{
+	struct tool_run *run = arg;
+
+	run->is_done = true;
+	if (run->is_given_up)
+		return;
+	run->reply->is_error = reply->is_error;
+	run->reply->http_status = reply->http_status;
+	buf_append(&run->reply->content, reply->content.p, reply->content.len);
+	buf_append(&run->reply->structured, reply->structured.p, reply->structured.len);
+	buf_append(&run->reply->meta, reply->meta.p, reply->meta.len);
+}
+
+static bool is_over(void *arg)
+{
+	const struct tool_run *run = arg;
+
+	return run->is_done || run->is_given_up;
+}
+
+/* The app ends now, and with it what is still in flight, while its callbacks have where to go. */
+static void abandon_app(struct cli *cli)
+{
+	app_destroy(cli->app);
+	cli->app = NULL;
+	cli->must_settle = false;
+}
+
+bool cli_call(struct cli *cli, const struct tool *tool, json_t *arguments,
+	      const struct tool_options *options, struct tool_reply *out)
+{
+	struct boottime deadline = boottime_after(clock_boot(), CLI_CALL_MS);
+	struct tool_run run = {.cli = cli, .reply = out};
+	struct tool_call *call;
+
+	tool_reply_init(out);
+	watch_signals(cli);
+	loop_timer_init(&run.give_up, app_loop(cli->app), on_give_up, &run);
+	cli->must_settle = true;
+	call = tools_call(app_tools(cli->app), tool, arguments, app_api_key(cli->app), options,
+			  deadline, on_progress, on_reply, &run);
+	run.call = run.is_done ? NULL : call;
+	cli->running = &run;
+	if (!app_run_until(cli->app, is_over, &run, boottime_after(deadline, CLI_SLACK_MS)))
+		run.is_given_up = true;
+	cli->running = NULL;
+	loop_timer_cancel(&run.give_up);
+	if (run.is_done)
+		return true;
+	(void)cli_fail_text(cli, ERROR_UPSTREAM_TIMEOUT,
+			    "What the call held is released; a payment goes on in the background.",
+			    "%s was given up.", tool_name(tool));
+	abandon_app(cli);
+	return false;
+}
+
+/* The meta of a reply is the members of an object. */
+static json_t *parse_meta(const struct tool_reply *reply)
+{
+	struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+	json_t *meta;
+
+	buf_putc(&text, '{');
+	buf_append(&text, reply->meta.p, reply->meta.len);
+	buf_putc(&text, '}');
+	meta = edge_parse(buf_slice(&text), &err);
+	if (!meta)
+		die("the meta of a reply: %s", err.text);
+	buf_finish(&text);
+	return meta;
+}
+
+int cli_fail_reply(struct cli *cli, const struct tool_reply *reply)
+{
+	CLEANUP(edge_decref) json_t *meta = parse_meta(reply);
+
+	return cli_fail_object(cli, json_object_get(meta, "farebox/error"));
+}
+
+static bool read_usd(const json_t *usage, const char *name, char out[MONEY_TEXT_SIZE])
+{
+	struct microusd a;
+	struct decimal d;
+
+	if (!edge_decimal(json_object_get(usage, name), false, &d) ||
+	    !microusd_from_usd_exact(&a, d))
+		return false;
+	usd_text_people(a, out);
+	return true;
+}
+
+void cli_print_cost(const struct tool_reply *reply)
+{
+	CLEANUP(edge_decref) json_t *meta = parse_meta(reply);
+	const json_t *usage = json_object_get(meta, "farebox/usage");
+	const char *call = json_string_value(json_object_get(usage, "call_id"));
+	char cost[MONEY_TEXT_SIZE], left[MONEY_TEXT_SIZE];
+	CLEANUP(free_charp) char *tokens = NULL;
+
+	if (!usage) {
+		if (!reply->is_error)
+			cli_note("cost: free");
+		return;
+	}
+	if (!read_usd(usage, "cost", cost) || !read_usd(usage, "credits_remaining", left))
+		return;
+	tokens = json_cell(json_object_get(usage, "tokens"));
+	cli_note("cost: %s tokens ($%s), $%s left%s%s%s", tokens, cost, left, call ? ", " : "",
+		 call ? call : "",
+		 json_is_true(json_object_get(usage, "replayed")) ? ", replayed" : "");
+}
+
+int cli_call_own(struct cli *cli, const char *tool, struct slice arguments, json_t **out)
+{
+	static const struct tool_options OPTIONS = {.client_name = "farebox-cli"};
+	CLEANUP(edge_decref) json_t *object = NULL;
+	struct tool_reply reply;
+	struct err err = ERR_INIT;
+	int status = CLI_OK;
+
+	*out = NULL;
+	if (!cli_app(cli))
+		return CLI_FAILED;
+	if (arguments.len) {
+		object = edge_parse(arguments, &err);
+		if (!object)
+			return cli_usage(cli, &(struct usage_fault){0}, "%s", err.text);
+	}
+	if (!cli_call(cli, tools_find(app_tools(cli->app), slice_of(tool)), object, &OPTIONS,
+		      &reply)) {
+		status = CLI_FAILED;
+	} else if (reply.is_error) {
+		status = cli_fail_reply(cli, &reply);
+	} else if (cli->wants_json) {
+		print_json(cli, buf_slice(&reply.structured));
+	} else {
+		*out = edge_parse(buf_slice(&reply.structured), &err);
+		CHECK(*out);
+	}
+	tool_reply_finish(&reply);
+	return status;
+}
+
+static void on_cmd(struct wallet_cmd *cmd)
+{
+	struct cmd_result *r = cmd->arg;
+
+	r->is_done = true;
+	r->outcome = cmd->outcome;
+	r->after = cmd->after;
+	r->receipt = cmd->receipt;
+	r->now = cmd->now;
+}
+
+static bool cmd_is_done(void *arg)
+{
+	return ((const struct cmd_result *)arg)->is_done;
+}
+
+static int fail_store(struct cli *cli, const char *why)
+{
+	return cli_fail_text(cli, ERROR_STORE_UNAVAILABLE, NULL,
+			     "The wallet's store cannot be used now%s%s", *why ? ": " : ".", why);
+}
+
+bool cli_submit(struct cli *cli, TAKES struct wallet_cmd *cmd, struct cmd_result *out)
+{
+	struct wallet *wallet = app_wallet(cli->app);
+	struct cmd_result r = {.outcome = WALLET_UNAVAILABLE};
+	struct err err = ERR_INIT;
+
+	cmd->deadline = boottime_after(clock_boot(), CLI_STORE_MS);
+	cmd->done = on_cmd;
+	cmd->arg = &r;
+	wallet_submit(wallet, cmd);
+	if (!app_run_until(cli->app, cmd_is_done, &r,
+			   boottime_after(clock_boot(), CLI_STORE_MS + CLI_SLACK_MS))) {
+		err_set(&err, "%s", wallet_trouble(wallet));
+		abandon_app(cli);
+	} else if (r.outcome == WALLET_UNAVAILABLE) {
+		err_set(&err, "%s", wallet_trouble(wallet));
+	}
+	if (!r.is_done || r.outcome == WALLET_UNAVAILABLE) {
+		(void)fail_store(cli, err.text);
+		return false;
+	}
+	*out = r;
+	return true;
+}
+
+static bool is_idle(void *arg)
+{
+	return wallet_is_idle(arg);
+}
+
+struct db *cli_db(struct cli *cli)
+{
+	struct app *app = cli_app(cli);
+	struct wallet *wallet;
+	struct err err = ERR_INIT;
+
+	if (!app)
+		return NULL;
+	wallet = app_wallet(app);
+	/* Open, but the default org could not be made yet: the loop tries again. */
+	if (!wallet_open_now(wallet, CLI_STORE_MS, &err) &&
+	    !(wallet_is_open(wallet) &&
+	      app_run_until(app, is_idle, wallet, boottime_after(clock_boot(), CLI_STORE_MS)))) {
+		(void)fail_store(cli, err.text);
+		return NULL;
+	}
+	return wallet_db(wallet);
+}
+
+int cli_fail_read(struct cli *cli, struct db *db)
+{
+	return fail_store(cli, db_error(db));
+}
+
+bool cli_find_org(struct cli *cli, struct db *db, const char *name, struct org_view *out,
+		  int *out_status)
+{
+	bool is_there = false;
+	enum db_status status;
+	struct id id;
+
+	status = org_find_by_name(db, name ? name : app_default_org(cli->app), &is_there, out);
+	if (status == DB_OK && !is_there && name && id_parse("org", slice_of(name), &id))
+		status = org_find(db, id, &is_there, out);
+	if (status != DB_OK) {
+		*out_status = cli_fail_read(cli, db);
+		return false;
+	}
+	if (!is_there) {
+		*out_status = cli_fail_field(cli, "--org", "'farebox orgs list' shows them.",
+					     "there is no org '%s'",
+					     name ? name : app_default_org(cli->app));
+		return false;
+	}
+	return true;
+}
+
+struct settling {
+	const struct cli *cli;
+	int signals;
+};
+
+static bool is_settled(void *arg)
+{
+	const struct settling *s = arg;
+
+	return app_is_settled(s->cli->app) || s->cli->signals > s->signals;
+}
+
+void cli_settle(struct cli *cli)
+{
+	struct settling settling = {.cli = cli, .signals = cli->signals};
+
+	if (cli->app)
+		(void)app_run_until(cli->app, is_settled, &settling,
+				    boottime_after(clock_boot(), CLI_SETTLE_MS));
+}
+
+bool cli_check_text(struct cli *cli, const char *option, const char *text, size_t bytes_max)
+{
+	const struct usage_fault fault = {.option = option};
+	json_t *utf8 = json_string(text);
+	size_t len = strlen(text);
+	bool is_utf8 = utf8 != NULL;
+
+	json_decref(utf8);
+	if (!len || len > bytes_max) {
+		(void)cli_usage(cli, &fault, "must have 1 to %zu bytes", bytes_max);
+		return false;
+	}
+	if (!is_utf8) {
+		(void)cli_usage(cli, &fault, "is not valid UTF-8");
+		return false;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+			(void)cli_usage(cli, &fault, "must not hold control characters");
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,90 @@
+#include "tools/tools.h"
+
+#include "cli/print.h"
+#include "cli/run.h"
+#include "json/edge.h"
+#include "json/emit.h"
+
+#include <string.h>
+
+static void print_listings(const struct cli *cli, const struct tools *tools)
+{
+	struct buf json = BUF_INIT;
+	struct emit e;
+
+	emit_init(&e, &json);
+	emit_object(&e);
+	emit_key(&e, "tools");
+	emit_array(&e);
+	for (size_t i = 0; i < tools_count(tools); i++)
+		emit_raw(&e, tool_listing(tools_at(tools, i)));
+	emit_array_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	print_json(cli, buf_slice(&json));
+	buf_finish(&json);
+}
+
+/* Owned by the caller. */
+static char *price_cell(const json_t *price)
+{
+	const json_t *tokens = json_object_get(price, "tokens");
+	const json_t *max = json_object_get(price, "max_tokens");
+	CLEANUP(free_charp) char *amount = json_cell(tokens ? tokens : max);
+
+	if (!price)
+		return xstrdup("free");
+	if (!tokens && !max)
+		return xstrdup(json_string_value(json_object_get(price, "kind")));
+	return xasprintf("%s%s %s", tokens ? "" : "at most ", amount,
+			 strcmp(amount, "1") == 0 ? "token" : "tokens");
+}
+
+static void add_row(struct table *t, const struct tool *tool)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(edge_decref) json_t *listing = edge_parse(tool_listing(tool), &err);
+	const json_t *meta = json_object_get(listing, "_meta");
+	const char *title = json_string_value(json_object_get(listing, "title"));
+	CLEANUP(free_charp) char *price = price_cell(json_object_get(meta, "farebox/price"));
+
+	table_row(t, (const char *const[]){tool_name(tool), price, title ? title : ""});
+}
+
+static int run(struct cli *cli)
+{
+	static const struct column COLUMNS[] = {
+		{"NAME", COLUMN_TEXT},
+		{"PRICE", COLUMN_TEXT},
+		{"TITLE", COLUMN_TEXT},
+	};
+	const struct tools *tools;
+	struct table *t;
+
+	if (!cli_app(cli))
+		return CLI_FAILED;
+	tools = app_tools(cli->app);
+	if (cli->wants_json) {
+		print_listings(cli, tools);
+		return CLI_OK;
+	}
+	t = table_create(COLUMNS, ARRAY_LEN(COLUMNS), true);
+	for (size_t i = 0; i < tools_count(tools); i++)
+		add_row(t, tools_at(tools, i));
+	table_print(t);
+	return CLI_OK;
+}
+
+static const char *const EXAMPLES[] = {
+	"farebox tools",
+	"farebox tools --json",
+	NULL,
+};
+
+const struct command COMMAND_TOOLS = {
+	.name = "tools",
+	.summary = "Lists the tools and what a call of each costs.",
+	.text = "With --json it prints them whole, as MCP's tools/list does.",
+	.examples = EXAMPLES,
+	.run = run,
+};
