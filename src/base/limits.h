@@ -58,11 +58,60 @@ enum {
 	PAYMENT_LOOK_MS = 60 * 1000,
 	PAYMENT_LOOK_MS_MAX = 60 * 60 * 1000,
 	PAYMENT_LOOK_ROWS = 32,
+	/* How long one process asks the till alone. */
+	POLLER_TURN_MS = 10 * 1000,
+	/* Refunds may fail, and disputes come, long after; a look goes back this far. */
+	PAYMENT_NEWS_DAYS = 30,
+	/* What a balance waits for the till, and how soon it asks again. */
+	PAYMENT_REFRESH_MS = 3 * 1000,
+	PAYMENT_REFRESH_SPACING_MS = 1500,
+	/* Under an idempotency key a till remembers for 24 h: less, for safety. */
+	TILL_REPLAY_MS = 23 * 60 * 60 * 1000,
+	/* A payment that the till has not heard of in this time is not begun any more. */
+	TILL_BEGIN_MS = 60 * 60 * 1000,
+	TILL_GIVE_UP_MS = 60 * 1000,
+	TILL_PAGES_MAX = 10,
+	TILL_CLOCK_SLACK_S = 24 * 60 * 60,
+	/* What a till does not know after this time never reached it. */
+	TILL_MARGIN_MS = 2 * 60 * 1000,
 	RELOAD_USD_MAX = 500,
 	RELOAD_SPACING_MS = 60 * 1000,
 	RELOAD_DECLINED_MS = 60 * 60 * 1000,
 	RELOAD_DECLINES_MAX = 3,
 	RELOAD_WATCH_MAX = 1024,
+
+	/* The mirror at the till's meter, in milliseconds: how soon after a use it is told, how
+	 * long one process tells alone (longer than one thing may take), and how long it waits
+	 * after a failure. An event's name is remembered for a day, its time may be 35 days ago. */
+	MIRROR_MS = 5 * 1000,
+	MIRROR_GIVE_UP_MS = 30 * 1000,
+	MIRROR_TURN_MS = 40 * 1000,
+	MIRROR_BACKOFF_MS_MAX = 10 * 60 * 1000,
+	MIRROR_PUT_OFF_MS = 10 * 60 * 1000,
+	MIRROR_SAY_MS = 10 * 60 * 1000,
+	MIRROR_AGE_DAYS_MAX = 34,
+	MIRROR_EVENTS_PER_TURN = 16, /* of one org that is far behind */
+
+	/* Calls of Stripe: how long and how often one is repeated, in milliseconds but for the
+	 * seconds that Stripe itself may ask for. */
+	STRIPE_GIVE_UP_MS = 90 * 1000,
+	STRIPE_TRY_MS = 30 * 1000,
+	STRIPE_TRY_MS_MIN = 2 * 1000,
+	STRIPE_TRIES_MAX = 5,
+	STRIPE_BACKOFF_MS = 500,
+	STRIPE_BACKOFF_MS_MAX = 8 * 1000,
+	STRIPE_RETRY_AFTER_S_MAX = 60,
+	STRIPE_KEY_BYTES_MAX = 255,
+	STRIPE_TEXT_BYTES_MAX = 500,
+	STRIPE_SIGNATURE_BYTES_MAX = 4096,
+	STRIPE_SIGNATURE_AGE_S = 300,
+	/* Of webhooks: one event, and the secrets of one endpoint. */
+	STRIPE_EVENT_BYTES_MAX = 1024 * 1024,
+	STRIPE_SECRETS_MAX = 8,
+	/* What doctor waits for each round of reads, and the clock that it puts up with. */
+	STRIPE_DOCTOR_MS = 10 * 1000,
+	STRIPE_DOCTOR_SKEW_WARN_S = 60,
+	STRIPE_DOCTOR_SKEW_FAIL_S = 300,
 
 	/* The loop. */
 	LOOP_EVENTS_PER_TURN = 256,

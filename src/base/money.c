@@ -91,6 +91,30 @@ int cents_cmp(struct cents a, struct cents b)
 	return (a.v > b.v) - (a.v < b.v);
 }
 
+struct cents cents_of(int64_t n)
+{
+	return (struct cents){n};
+}
+
+struct cents cents_plus(struct cents a, struct cents b)
+{
+	struct cents sum;
+
+	CHECK(!__builtin_add_overflow(a.v, b.v, &sum.v));
+	return sum;
+}
+
+struct cents cents_min(struct cents a, struct cents b)
+{
+	return a.v < b.v ? a : b;
+}
+
+struct microusd microusd_share_floor(struct microusd whole, struct cents part, struct cents of)
+{
+	CHECK(whole.v >= 0 && part.v >= 0 && of.v > 0 && part.v <= of.v);
+	return (struct microusd){(int64_t)((int128)whole.v * part.v / of.v)};
+}
+
 bool microusd_from_tokens(struct microusd *out, int64_t tokens)
 {
 	return microusd_mul(out, (struct microusd){MICROUSD_PER_TOKEN}, tokens);
@@ -322,6 +346,11 @@ void usd_text(struct microusd a, char out[MONEY_TEXT_SIZE])
 void tokens_text(struct microusd a, char out[MONEY_TEXT_SIZE])
 {
 	decimal_text((struct decimal){.digits = a.v, .scale = 4}, out);
+}
+
+void cents_text(struct cents c, char out[MONEY_TEXT_SIZE])
+{
+	decimal_text((struct decimal){.digits = c.v}, out);
 }
 
 void usd_text_people(struct microusd a, char out[MONEY_TEXT_SIZE])

@@ -49,6 +49,11 @@ int microusd_sign(struct microusd a);
 int64_t microusd_steps_ceil(struct microusd a, struct microusd step);
 int64_t microusd_steps_floor(struct microusd a, struct microusd step);
 int cents_cmp(struct cents a, struct cents b);
+/* A whole number of cents, as a till writes it. */
+struct cents cents_of(int64_t n);
+/* For sums that the caller has already bounded: dies on overflow. */
+struct cents cents_plus(struct cents a, struct cents b);
+struct cents cents_min(struct cents a, struct cents b);
 
 MUST_USE bool microusd_from_tokens(struct microusd *out, int64_t tokens);
 MUST_USE bool microusd_from_cents(struct microusd *out, struct cents c);
@@ -72,6 +77,8 @@ MUST_USE bool cents_from_usd_exact(struct cents *out, struct decimal usd);
 /* usd x factor, rounded up to a multiple of quantum. Both factors >= 0. */
 MUST_USE bool microusd_product_ceil(struct microusd *out, struct decimal usd, struct decimal factor,
 				    struct microusd quantum);
+/* whole x part / of, rounded down; 0 <= part <= of, of > 0, whole >= 0. */
+struct microusd microusd_share_floor(struct microusd whole, struct cents part, struct cents of);
 /* percent of c, rounded half up to the cent. */
 MUST_USE bool cents_percent_half_up(struct cents *out, struct cents c, struct decimal percent);
 
@@ -79,6 +86,8 @@ MUST_USE bool cents_percent_half_up(struct cents *out, struct cents c, struct de
 #define MONEY_TEXT_SIZE 48
 void usd_text(struct microusd a, char out[MONEY_TEXT_SIZE]);
 void tokens_text(struct microusd a, char out[MONEY_TEXT_SIZE]);
+/* The bare count of cents: 2500. */
+void cents_text(struct cents c, char out[MONEY_TEXT_SIZE]);
 void decimal_text(struct decimal d, char out[MONEY_TEXT_SIZE]);
 /* Two decimals at least, for people: 9.50, 9.9947. */
 void usd_text_people(struct microusd a, char out[MONEY_TEXT_SIZE]);

@@ -48,6 +48,9 @@ const char *db_error(const struct db *db);
 /* For doctor and logs: "sqlite". */
 const char *db_engine_name(const struct db *db);
 
+/* The number of the last migration that the store has seen. */
+MUST_USE enum db_status db_version_read(struct db *db, int64_t *out);
+
 /* Waits for its turn among processes at most wait_ms (DB_BUSY), then begins a write transaction. */
 MUST_USE enum db_status db_begin(struct db *db, int64_t wait_ms);
 /* Durable when it returns DB_OK. On any other status the transaction is over. */

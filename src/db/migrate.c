@@ -48,19 +48,25 @@ static enum db_status apply(struct db *db, const struct embedded_file *file, int
 	return db_flush(db);
 }
 
+enum db_status db_version_read(struct db *db, int64_t *out)
+{
+	static const char SQL[] = "SELECT coalesce(max(version), 0) AS version FROM migration";
+
+	db_queue(db_stmt(db, SQL), read_version, out);
+	return db_flush(db);
+}
+
 enum db_status db_migrate(struct db *db, struct err *err)
 {
 	static const char TABLE[] = "CREATE TABLE IF NOT EXISTS migration ("
 				    "version BIGINT NOT NULL PRIMARY KEY, "
 				    "name TEXT NOT NULL, at_ms BIGINT NOT NULL)";
-	static const char SQL[] = "SELECT coalesce(max(version), 0) AS version FROM migration";
 	int64_t version = 0, newest = 0;
 	enum db_status status = db->engine->script(db, TABLE);
 
 	if (status != DB_OK)
 		return status;
-	db_queue(db_stmt(db, SQL), read_version, &version);
-	status = db_flush(db);
+	status = db_version_read(db, &version);
 	if (status != DB_OK)
 		return status;
 	for (size_t i = 0; i < EMBEDDED_FILES_COUNT; i++) {

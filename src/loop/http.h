@@ -14,6 +14,7 @@
  */
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "loop/loop.h"
 
 struct http; /* the client: one for a loop */
@@ -35,6 +36,7 @@ struct http_request {
 	size_t body_bytes_max; /* 0 = HTTP_BODY_BYTES_MAX */
 	int redirects_max;     /* 0 = none */
 	bool allow_private;
+	bool no_proxy; /* not even with allow_private: what is sent stays on the way it was given */
 };
 
 enum http_outcome {
@@ -72,6 +74,14 @@ void http_cancel(struct http_transfer *transfer);
 /* Value of a header of the last response in the chain, any case; NULL when there is none. Borrowed
  * until the callback returns. */
 const char *http_response_header(const struct http_response *response, const char *name);
+
+/* Reads the date of a header; seconds. False when it is none. */
+MUST_USE bool http_date_read(const char *text, struct walltime *out);
+
+/* Whether requests with a secret may be sent below this URL: https, or http to loopback, and
+ * nothing behind the path. *out_is_loopback: it needs allow_private. err says what is wrong, and
+ * does not name the URL. */
+MUST_USE bool http_base_check(const char *base, bool *out_is_loopback, struct err *err);
 
 /* True for an address that may be reached without allow_private. Exported for its tests. */
 struct sockaddr;

@@ -109,7 +109,7 @@ static void set_network(struct http_transfer *t, const struct http_request *r)
 	SET(t, CURLOPT_PREREQFUNCTION, on_connected);
 	SET(t, CURLOPT_PREREQDATA, t);
 	/* A proxy would look names up and connect for us, beyond the check of addresses. */
-	if (!r->allow_private)
+	if (!r->allow_private || r->no_proxy)
 		SET(t, CURLOPT_PROXY, "");
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -365,4 +365,14 @@ const char *http_response_header(const struct http_response *response, const cha
 		p = value + strlen(value) + 1;
 	}
 	return NULL;
+}
+
+bool http_date_read(const char *text, struct walltime *out)
+{
+	time_t t = curl_getdate(text, NULL);
+
+	if (t < 0)
+		return false;
+	out->ms = (int64_t)t * 1000;
+	return true;
 }

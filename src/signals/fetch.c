@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "signals/room.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,14 +158,4 @@ char *fetch_validator(const struct http_response *response, const char *header)
 			return NULL;
 	}
 	return xstrdup(value);
-}
-
-bool http_date_read(const char *text, struct walltime *out)
-{
-	time_t t = curl_getdate(text, NULL);
-
-	if (t < 0)
-		return false;
-	out->ms = (int64_t)t * 1000;
-	return true;
 }

@@ -59,7 +59,5 @@ bool fetch_is_running(const struct fetch *f);
 /* A validator of the answer as it may be sent back: NULL when there is none or it is too long. The
  * caller frees it. */
 char *fetch_validator(const struct http_response *response, const char *header);
-/* Reads an HTTP date. */
-MUST_USE bool http_date_read(const char *text, struct walltime *out);
 
 #endif

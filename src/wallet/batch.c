@@ -236,6 +236,9 @@ static void apply(struct batch *b, struct wallet_cmd *cmd)
 	case WALLET_OP_ORG_CREATE:
 		apply_org_create(b, cmd);
 		return;
+	case WALLET_OP_ORG_EMAIL:
+		apply_org_email(b, cmd);
+		return;
 	case WALLET_OP_KEY_CREATE:
 		apply_key_create(b, cmd);
 		return;
@@ -264,6 +267,8 @@ static void apply_with_riders(struct batch *b, struct wallet_cmd *cmd)
 	cmd->stored = NULL;
 	cmd->stored_len = 0;
 	cmd->now = b->now;
+	if (cmd->decide)
+		cmd->decide(cmd, b->db);
 	apply(b, cmd);
 	row = row_find(b, cmd->caller.org);
 	if (row)

@@ -144,6 +144,22 @@ void apply_org_create(struct batch *b, struct wallet_cmd *cmd)
 	cmd->outcome = WALLET_OK;
 }
 
+void apply_org_email(struct batch *b, struct wallet_cmd *cmd)
+{
+	static const char SQL[] = "UPDATE org SET email = $1 WHERE id = $2";
+	struct db_stmt *s;
+
+	if (!batch_row(b, cmd->caller.org)->exists) {
+		cmd->outcome = WALLET_NO_ORG;
+		return;
+	}
+	s = db_stmt(b->db, SQL);
+	db_bind_text(s, cmd->email);
+	db_bind_id(s, cmd->caller.org);
+	db_queue_write(s, 1);
+	cmd->outcome = WALLET_OK;
+}
+
 static void revoke(struct batch *b, struct id key, struct id org)
 {
 	static const char SQL[] = "UPDATE api_key SET revoked_ms = $1 WHERE id = $2 "

@@ -122,6 +122,7 @@ void apply_release(struct batch *b, struct wallet_cmd *cmd);
 void apply_grant(struct batch *b, struct wallet_cmd *cmd);
 void apply_take(struct batch *b, struct wallet_cmd *cmd);
 void apply_org_create(struct batch *b, struct wallet_cmd *cmd);
+void apply_org_email(struct batch *b, struct wallet_cmd *cmd);
 void apply_key_create(struct batch *b, struct wallet_cmd *cmd);
 void apply_key_revoke(struct batch *b, struct wallet_cmd *cmd);
 void apply_preferences(struct batch *b, struct wallet_cmd *cmd);

@@ -57,6 +57,7 @@ enum wallet_op {
 	WALLET_OP_GRANT, /* credits available; entry kind says why */
 	WALLET_OP_TAKE,  /* debits available, also below zero: refund, dispute, adjustment */
 	WALLET_OP_ORG_CREATE,
+	WALLET_OP_ORG_EMAIL, /* of the caller's org */
 	WALLET_OP_KEY_CREATE,
 	WALLET_OP_KEY_REVOKE,
 	WALLET_OP_PREFERENCES,
@@ -148,7 +149,8 @@ struct wallet_cmd {
 	char *fact;
 	char *note; /* owned; GRANT, TAKE */
 
-	/* ORG_CREATE: name and starter grant in amount; KEY_*: label, hash, prefix. */
+	/* ORG_CREATE: name, email and starter grant in amount; ORG_EMAIL: email; KEY_*: label,
+	 * hash, prefix. */
 	char *name;
 	char *email;
 	char *label;
@@ -159,6 +161,10 @@ struct wallet_cmd {
 	/* PREFERENCES: the members that change. */
 	struct preferences prefs;
 	bool sets_enabled, sets_threshold, sets_amount, sets_budget;
+
+	/* Decides in the transaction, right before the command is applied, what it is: op, caller's
+	 * org, id, kind, amount and fact. NULL: it is as it was made. May run again, as riders. */
+	void (*decide)(struct wallet_cmd *cmd, struct db *db);
 
 	struct rider *riders;
 	wallet_cmd_fn *done; /* NULL is allowed */

@@ -496,6 +496,35 @@ START_TEST(an_org_name_is_taken_once)
 }
 END_TEST
 
+START_TEST(an_address_is_that_of_one_org)
+{
+	struct wallet *w = store_wallet(store_new(), 100);
+	struct id org = store_default_org(w);
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_ORG_CREATE, (struct caller){0});
+	struct id other = cmd->id = wallet_new_id(w);
+	struct org_view view;
+	bool is_there = false;
+
+	cmd->name = xstrdup("acme");
+	cmd->email = xstrdup("a@acme.example");
+	ck_assert_int_eq(store_run(w, cmd).outcome, WALLET_OK);
+	cmd = wallet_cmd_create(WALLET_OP_ORG_EMAIL, (struct caller){.org = org});
+	cmd->email = xstrdup("b@example.com");
+	ck_assert_int_eq(store_run(w, cmd).outcome, WALLET_OK);
+	ck_assert_int_eq(org_find(wallet_db(w), org, &is_there, &view), DB_OK);
+	ck_assert_str_eq(view.email, "b@example.com");
+	org_view_finish(&view);
+	ck_assert_int_eq(org_find(wallet_db(w), other, &is_there, &view), DB_OK);
+	ck_assert_str_eq(view.email, "a@acme.example");
+	org_view_finish(&view);
+	cmd = wallet_cmd_create(WALLET_OP_ORG_EMAIL, (struct caller){.org = wallet_new_id(w)});
+	cmd->email = xstrdup("c@example.com");
+	ck_assert_int_eq(store_run(w, cmd).outcome, WALLET_NO_ORG);
+	store_proves_itself(w, 0);
+	wallet_destroy(w);
+}
+END_TEST
+
 UNIT_MAIN("wallet", a_new_org_has_its_starter_grant_once,
 	  three_holds_of_30_fit_in_100_and_the_fourth_does_not,
 	  the_exact_balance_can_be_held_and_one_more_cannot, a_capture_of_less_gives_the_rest_back,
@@ -508,4 +537,5 @@ UNIT_MAIN("wallet", a_new_org_has_its_starter_grant_once,
 	  the_budget_bounds_captures_and_open_holds_together, keys_resolve_until_they_are_revoked,
 	  an_idempotency_key_charges_once_and_replays, a_released_call_is_not_stored,
 	  a_changed_entry_is_found, a_busy_store_costs_time_but_no_command,
-	  without_a_store_there_is_no_service, an_org_name_is_taken_once)
+	  without_a_store_there_is_no_service, an_org_name_is_taken_once,
+	  an_address_is_that_of_one_org)
