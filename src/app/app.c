@@ -21,6 +21,7 @@ struct app {
 	struct app_config config;
 	char *store;
 	char *api_key;
+	char *stripe_key;
 	struct loop *loop;
 	struct http *http;
 	struct wallet *wallet;
@@ -52,31 +53,49 @@ char *app_default_store(void)
 	return NULL;
 }
 
-static bool choose_store(struct app *app, const char *given, struct err *err)
+char *app_choose_store(const char *given, struct err *err)
 {
 	const char *store = given ? given : getenv("FAREBOX_STORE");
+	char *chosen = store && *store ? xstrdup(store) : app_default_store();
 
-	app->store = store && *store ? xstrdup(store) : app_default_store();
-	if (!app->store)
-		return err_set(err, "no place for the wallet: set FAREBOX_STORE or HOME");
-	return true;
+	if (!chosen)
+		err_set(err, "no place for the wallet: set FAREBOX_STORE or HOME");
+	return chosen;
 }
 
-static bool choose_payments(struct payments_config *out, struct err *err)
+/* A key alone means Stripe; FAREBOX_PAYMENTS says otherwise. */
+bool app_choose_payments(struct payments_config *out, char **out_key, struct err *err)
 {
-	const char *mode = getenv("FAREBOX_PAYMENTS");
+	static const struct {
+		const char *name;
+		enum payments_mode mode;
+	} MODES[] = {
+		{"off", PAYMENTS_OFF}, {"sandbox", PAYMENTS_SANDBOX}, {"stripe", PAYMENTS_STRIPE}};
+	const char *name = getenv("FAREBOX_PAYMENTS");
+	size_t i = 0;
 
-	out->mode = PAYMENTS_OFF;
-	if (!mode || !*mode || strcmp(mode, "off") == 0)
-		return true;
-	if (strcmp(mode, "sandbox") == 0) {
-		out->mode = PAYMENTS_SANDBOX;
-		return true;
+	*out_key = NULL;
+	if (!secret_from_env("STRIPE_SECRET_KEY", out_key, err))
+		return false;
+	if (!name || !*name) {
+		out->mode = *out_key ? PAYMENTS_STRIPE : PAYMENTS_OFF;
+	} else {
+		while (i < ARRAY_LEN(MODES) && strcmp(name, MODES[i].name) != 0)
+			i++;
+		if (i == ARRAY_LEN(MODES))
+			return err_set(err,
+				       "FAREBOX_PAYMENTS: must be stripe, sandbox or off, not %s",
+				       name);
+		out->mode = MODES[i].mode;
 	}
-	if (strcmp(mode, "stripe") == 0)
-		return err_set(err, "FAREBOX_PAYMENTS: stripe is not served by this version; use "
-				    "sandbox or off");
-	return err_set(err, "FAREBOX_PAYMENTS: must be sandbox or off, not %s", mode);
+	if (out->mode == PAYMENTS_STRIPE && !*out_key)
+		return err_set(err, "FAREBOX_PAYMENTS: stripe needs a key in STRIPE_SECRET_KEY or "
+				    "in the file that STRIPE_SECRET_KEY_FILE names");
+	out->stripe_key = *out_key;
+	out->stripe_api_base = getenv("FAREBOX_STRIPE_API_BASE");
+	if (out->stripe_api_base && !*out->stripe_api_base)
+		out->stripe_api_base = NULL;
+	return true;
 }
 
 static void on_watch(void *arg, struct id org)
@@ -149,7 +168,9 @@ static bool create_parts(struct app *app, const struct payments_config *payments
 
 	app->http = http_create(app->loop, "farebox/" FAREBOX_VERSION);
 	create_wallet(app);
-	app->payments = payments_create(app->loop, app->wallet, payments);
+	app->payments = payments_create(app->loop, app->http, app->wallet, payments, err);
+	if (!app->payments)
+		return false;
 	app->signals = signals_create(app->loop, app->http, app->wallet, &signals, err);
 	if (!app->signals)
 		return false;
@@ -183,11 +204,16 @@ static bool build(struct app *app, const struct app_options *options, struct err
 
 	if (!app_config_read(path && *path ? path : NULL, &app->config, err))
 		return false;
-	if (!choose_store(app, options->store, err) || !choose_payments(&payments, err) ||
+	app->store = app_choose_store(options->store, err);
+	if (!app->store || !app_choose_payments(&payments, &app->stripe_key, err) ||
 	    !secret_from_env("FAREBOX_API_KEY", &app->api_key, err))
 		return false;
 	payments.fee_percent = app->config.fee_percent;
 	payments.fee_minimum = app->config.fee_minimum;
+	payments.return_url = app->config.return_url;
+	payments.meter = app->config.meter;
+	payments.default_org = app->config.org_name;
+	payments.default_email = app->config.org_email;
 	app->loop = loop_create();
 	loop_timer_init(&app->tick, app->loop, on_tick, app);
 	loop_timer_init(&app->retry, app->loop, on_retry, app);
@@ -243,6 +269,7 @@ void app_destroy(struct app *app)
 	if (app->loop)
 		loop_destroy(app->loop);
 	secret_free(app->api_key);
+	secret_free(app->stripe_key);
 	free(app->store);
 	app_config_finish(&app->config);
 	free(app);
@@ -276,6 +303,11 @@ const char *app_api_key(const struct app *app)
 const char *app_default_org(const struct app *app)
 {
 	return app->config.org_name;
+}
+
+const char *app_default_email(const struct app *app)
+{
+	return app->config.org_email;
 }
 
 struct microusd app_starter(const struct app *app)

@@ -34,6 +34,8 @@ struct tools *app_tools(struct app *app);
 /* The caller's own key from FAREBOX_API_KEY; NULL for none. */
 const char *app_api_key(const struct app *app);
 const char *app_default_org(const struct app *app);
+/* The default org's address by the configuration, which goes before the store's; NULL: none. */
+const char *app_default_email(const struct app *app);
 struct microusd app_starter(const struct app *app);
 const char *app_store(const struct app *app);
 
@@ -49,6 +51,16 @@ bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct b
  * "POINTER: fault" for each fault, returns how many there are.
  */
 size_t app_config_check(json_t *config, struct buf *out_faults);
+
+/* Path or URL of the store: given, else FAREBOX_STORE, else app_default_store. Owned by the caller;
+ * NULL and err when there is no place for it. */
+char *app_choose_store(const char *given, struct err *err);
+/*
+ * How payments are taken, by FAREBOX_PAYMENTS, STRIPE_SECRET_KEY and FAREBOX_STRIPE_API_BASE: fills
+ * in mode, stripe_key and stripe_api_base. *out_key owns the key and is for secret_free, also after
+ * false.
+ */
+MUST_USE bool app_choose_payments(struct payments_config *out, char **out_key, struct err *err);
 
 /* $XDG_DATA_HOME/farebox/wallet.db, else ~/.local/share/farebox/wallet.db; owned by the caller. */
 char *app_default_store(void);

@@ -146,7 +146,7 @@ static const char *default_price(const struct detector *detector)
 size_t catalog_fill(const struct app_config *config, const struct catalog_parts *parts,
 		    struct buf *out_faults)
 {
-	static const char *const NO_EFFECT_YET[] = {"guard", "clients", "stripe"};
+	static const char *const NO_EFFECT_YET[] = {"guard", "clients"};
 	const json_t *detectors = json_object_get(config->root, "detectors");
 	struct faults f = {.out = out_faults};
 	const char *name;

@@ -5,6 +5,7 @@
 #include "json/edge.h"
 #include "json/schema.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define FAULTS_MAX         50
@@ -12,6 +13,7 @@
 #define FEE_PERCENT        ((struct decimal){.digits = 55, .scale = 1})
 #define FEE_MINIMUM        ((struct cents){80})
 #define CONFIG_SCHEMA_NAME "config.json"
+#define ENV                "${env:"
 
 size_t app_config_shape_faults(const json_t *root, struct buf *out)
 {
@@ -64,6 +66,29 @@ static void read_fees(const json_t *fees, struct app_config *c)
 		      cents_from_usd_exact(&c->fee_minimum, usd));
 }
 
+/* The URL may begin with the value of a variable. */
+static bool read_return_url(const json_t *stripe, char **out, struct err *err)
+{
+	const char *text = json_string_value(json_object_get(stripe, "return_url"));
+	const char *end = text ? strchr(text, '}') : NULL;
+	CLEANUP(free_charp) char *name = NULL;
+	const char *value;
+
+	*out = NULL;
+	if (!text)
+		return true;
+	if (strncmp(text, ENV, strlen(ENV)) != 0 || !end) {
+		*out = xstrdup(text);
+		return true;
+	}
+	name = xstrndup(text + strlen(ENV), (size_t)(end - text) - strlen(ENV));
+	value = getenv(name);
+	if (!value || !*value)
+		return err_set(err, "/stripe/return_url: the environment has no %s", name);
+	*out = xasprintf("%s%s", value, end + 1);
+	return true;
+}
+
 /* The first line of the faults. */
 static bool refuse(const char *path, const struct buf *faults, size_t n, struct err *err)
 {
@@ -97,17 +122,24 @@ bool app_config_read(const char *path, struct app_config *out, struct err *err)
 	} else {
 		c.root = json_object();
 	}
+	c.meter = json_is_true(json_object_get(json_object_get(c.root, "stripe"), "meter"));
 	network = json_object_get(c.root, "network");
 	c.allow_private = json_is_true(json_object_get(network, "allow_private"));
 	c.contact = json_string_value(json_object_get(network, "contact"));
 	read_org(json_object_get(c.root, "org"), &c);
 	read_fees(json_object_get(c.root, "fees"), &c);
+	if (!read_return_url(json_object_get(c.root, "stripe"), &c.return_url, err)) {
+		json_decref(c.root);
+		return false;
+	}
 	*out = c;
 	return true;
 }
 
 void app_config_finish(struct app_config *config)
 {
+	free(config->return_url);
+	config->return_url = NULL;
 	json_decref(config->root);
 	config->root = NULL;
 }

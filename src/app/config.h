@@ -20,6 +20,8 @@ struct app_config {
 	struct microusd starter;
 	struct decimal fee_percent;
 	struct cents fee_minimum;
+	char *return_url; /* owned; NULL = none */
+	bool meter;       /* usage and credit are mirrored at Stripe's meter */
 	bool allow_private;
 	const char *contact; /* NULL = none */
 };

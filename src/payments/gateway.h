@@ -2,33 +2,54 @@
 #define PAYMENTS_GATEWAY_H
 
 /*
- * The till behind the payments: it takes the money, and answers what became of it. It knows no
- * wallet and keeps nothing: what it is asked twice for the same payment, it does once (the
- * payment's id is the idempotency key), and answers the same.
+ * The till behind the payments: it takes the money, and answers what became of it. What it is asked
+ * twice for the same payment, it does once (the payment's id is the idempotency key), and answers
+ * the same.
  *
  * Each call is asynchronous: done comes in a later turn, exactly once, or never after abort.
  */
 
 #include "payments/payments.h"
 
+#include <jansson.h>
+
 struct gateway;
 struct gateway_call;
 
 enum gateway_result {
-	GATEWAY_SUCCEEDED,       /* the money is there */
+	GATEWAY_SUCCEEDED,       /* the money is there: charge_ref */
 	GATEWAY_DECLINED,        /* reason */
 	GATEWAY_ACTION_REQUIRED, /* the bank wants the user: url */
 	GATEWAY_OPEN,            /* waits for a payer: url */
-	GATEWAY_CANCELLED,       /* nobody can pay it any more */
+	GATEWAY_CANCELLED,       /* nobody can pay it any more: reason, or none */
 	GATEWAY_REFUSED,         /* cannot be asked like this: reason says what to change */
-	GATEWAY_UNKNOWN,         /* no answer: what happened is not known, ask again */
+	GATEWAY_FORBIDDEN,       /* the operator's key may not: reason; nothing happened */
+	GATEWAY_UNKNOWN,         /* no last word: what happened is not known yet, ask again */
 	GATEWAY_PORTAL,          /* url */
 };
 
+/* What the till's meter is told of an org. */
+struct gateway_mirror {
+	bool is_grant;
+	/* Usage of a batch of calls; the last one's id is its name, under which it counts once. */
+	struct id call;
+	int64_t units; /* of $0.001 */
+	struct walltime at;
+	bool is_old;           /* the till may have forgotten whether it heard of it */
+	int64_t units_told;    /* of this org before it */
+	struct walltime since; /* of the first usage at the earliest */
+	/* A grant: the ledger entry that gave credit. */
+	int64_t seq;
+	struct id payment; /* ID_NONE: it was not paid for here */
+	struct cents credit;
+};
+
 struct gateway_call {
-	/* In; the payment is borrowed until done (NULL for a portal). */
+	/* In; the payment is borrowed until done (NULL for a portal, a mirror), and the mirror. */
 	struct id org;
 	const struct payment_view *payment;
+	const struct gateway_mirror *mirror;
+	struct boottime give_up; /* the till is not asked again after this */
 	void (*done)(struct gateway_call *call);
 	void *arg;
 
@@ -36,24 +57,82 @@ struct gateway_call {
 	enum gateway_result result;
 	char *url;
 	char *reason;
+	char *ref;        /* the till's name of what was made; NULL: as it was */
+	char *charge_ref; /* what its refunds and disputes will name */
 	bool never_retry; /* DECLINED: the card will not work again */
 
 	/* The gateway's own. */
 	struct loop_timer timer;
+	void *state;
+};
+
+/* Values are stored. */
+enum reversal_kind {
+	REVERSAL_REFUND = 1,
+	REVERSAL_DISPUTE = 2,
+};
+
+/* Money of a payment that went back, as the till tells it now. Texts are borrowed. */
+struct gateway_reversal {
+	enum reversal_kind kind;
+	const char *ref;
+	const char *charge_ref;
+	struct cents amount; /* of what was paid, fee and all */
+	bool is_taken;       /* the till has taken it from us */
+	int64_t turn;        /* how often it changed sides: older news has less */
+	bool is_over;        /* nothing more is expected */
+	const char *status;  /* in the till's words */
+	struct walltime created;
+};
+
+/* A question for what went back: since a time, of one charge, or of one reversal. */
+struct gateway_news {
+	/* In; texts are borrowed until done. */
+	struct walltime since;  /* everything since */
+	const char *charge_ref; /* or all of this charge */
+	const char *ref;        /* or this one, of this kind */
+	enum reversal_kind kind;
+	struct boottime give_up;
+	void (*item)(struct gateway_news *news, const struct gateway_reversal *reversal);
+	void (*done)(struct gateway_news *news);
+	void *arg;
+
+	/* Out. */
+	bool is_failed;
+
+	/* The gateway's own. */
+	void *state;
+};
+
+/* What a notice of the till is about. Texts are borrowed from it. */
+struct gateway_notice {
+	struct id payment;      /* ID_NONE: none of ours */
+	const char *charge_ref; /* something of this charge went back; NULL: not that */
 };
 
 /* An implementation embeds it. */
 struct gateway {
 	const char *name; /* stands in the store beside each payment */
+	/* It is far away: asked by one process of a store at a time, and may forget to answer. */
+	bool is_remote;
 	void (*charge)(struct gateway *g, struct gateway_call *call);
 	void (*invoice)(struct gateway *g, struct gateway_call *call);
 	void (*portal)(struct gateway *g, struct gateway_call *call);
-	/* What became of an open or waiting payment. */
+	/* What became of a payment that it knows. */
 	void (*ask)(struct gateway *g, struct gateway_call *call);
 	/* Ends an open or waiting payment; answers SUCCEEDED when the payer was faster. */
 	void (*cancel)(struct gateway *g, struct gateway_call *call);
 	/* done does not come any more. */
 	void (*abort)(struct gateway *g, struct gateway_call *call);
+	/* These are NULL where nothing goes back and nothing is told. */
+	void (*news)(struct gateway *g, struct gateway_news *news);
+	void (*news_abort)(struct gateway *g, struct gateway_news *news);
+	/* Tells usage or credit; SUCCEEDED also when it was told before, REFUSED when the rest may
+	 * still go well. NULL where there is no meter. */
+	void (*mirror)(struct gateway *g, struct gateway_call *call);
+	/* False: err says why the notice is not to be believed, or not understood. */
+	bool (*notice)(struct gateway *g, const json_t *event, struct gateway_notice *out,
+		       struct err *err);
 	void (*destroy)(struct gateway *g);
 };
 
@@ -62,6 +141,10 @@ void gateway_call_finish(struct gateway_call *call);
 /* The till without network, for trying things out: buys succeed, an amount of 5.02 is declined and
  * 5.03 wants the user; invoices stay open until payments_sandbox_pay. */
 struct gateway *sandbox_create(struct loop *loop);
+
+/* Stripe: stripe_gateway.c. NULL and err when the configuration cannot be used. */
+struct gateway *stripe_gateway_create(struct loop *loop, struct http *http, struct wallet *wallet,
+				      const struct payments_config *config, struct err *err);
 
 /* payments_create with a till of the caller's. */
 struct payments *payments_create_with(struct loop *loop, struct wallet *wallet,

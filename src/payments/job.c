@@ -74,8 +74,12 @@ void gateway_call_finish(struct gateway_call *call)
 {
 	free(call->url);
 	free(call->reason);
+	free(call->ref);
+	free(call->charge_ref);
 	call->url = NULL;
 	call->reason = NULL;
+	call->ref = NULL;
+	call->charge_ref = NULL;
 }
 
 static void job_log(const struct job *job, const char *what)
@@ -112,7 +116,7 @@ static enum pay_outcome outcome_of(const struct job *job)
 	case PAYMENT_FAILED:
 		return job->is_refused ? PAY_BAD_REQUEST : PAY_DECLINED;
 	case PAYMENT_CANCELLED:
-		return PAY_DECLINED;
+		return job->is_forbidden ? PAY_NOT_CONFIGURED : PAY_DECLINED;
 	case PAYMENT_SUCCEEDED:
 	case PAYMENT_REFUNDED:
 	case PAYMENT_DISPUTED:
@@ -124,6 +128,7 @@ static enum pay_outcome outcome_of(const struct job *job)
 void job_end(struct job *job, enum pay_outcome outcome)
 {
 	struct payments *p = job->p;
+	bool supersedes = job->supersedes;
 	bool is_unfinished = !job->is_portal && outcome != PAY_UNAVAILABLE &&
 			     !id_is_none(job->payment.org) &&
 			     payment_is_unfinished(job->payment.state);
@@ -131,12 +136,14 @@ void job_end(struct job *job, enum pay_outcome outcome)
 	job_unlink(job);
 	while (job->waiting)
 		request_ready(job->waiting, job, outcome);
-	if (job->is_look)
-		poll_job_over(p, is_unfinished);
+	if (job->look)
+		poll_job_over(job->look, is_unfinished, job->has_after);
 	else if (is_unfinished)
 		poll_soon(p);
 	job_free(job);
 	payments_deliver(p);
+	if (supersedes)
+		payments_resume(p);
 }
 
 /* What the user's payment in the sandbox came to. */
@@ -161,7 +168,7 @@ void job_end_by_state(struct job *job)
 		end_pay(job);
 		return;
 	}
-	if (job->is_refused) {
+	if (job->is_refused || job->is_forbidden) {
 		for (struct pay_request *r = job->waiting; r; r = r->next)
 			err_set(&r->err, "%s", job->payment.reason ? job->payment.reason : "");
 	}
@@ -179,6 +186,18 @@ static struct wallet_cmd *command(struct job *job, enum wallet_op op, wallet_cmd
 	return cmd;
 }
 
+/* The till may know more of an earlier payment than we: who paid at a page asks again before
+ * anybody has looked. */
+static bool may_have_news(const struct job *job)
+{
+	const struct payment_view *p = &job->payment;
+
+	if (payment_is_in_flight(p->state))
+		return true;
+	return p->kind == PAYMENT_BUY && job->p->gateway->is_remote &&
+	       payment_is_unfinished(p->state);
+}
+
 /* The earlier payment answers: what it came to, or what it comes to yet. */
 static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
 {
@@ -189,10 +208,7 @@ static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
 	*earlier = (struct payment_view){.url = NULL};
 	for (struct pay_request *r = job->waiting; r; r = r->next)
 		r->is_replayed = true;
-	if (!payment_is_in_flight(job->payment.state)) {
-		job->has_after = payment_has_grant(job->payment.state);
-		job_end_by_state(job);
-	} else if (other) {
+	if (other) {
 		while (job->waiting) {
 			struct pay_request *r = job->waiting;
 
@@ -202,6 +218,9 @@ static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
 		job_unlink(job);
 		job_free(job);
 		jobs_set_answer_timer(other->p);
+	} else if (!may_have_news(job)) {
+		job->has_after = payment_has_grant(job->payment.state);
+		job_end_by_state(job);
 	} else {
 		/* Of another process, or of one that is gone: the till knows it by its id. */
 		job_till(job);
@@ -242,6 +261,7 @@ static void on_inserted(struct wallet_cmd *cmd)
 	switch (insert->outcome) {
 	case PAYMENT_INSERT_MADE:
 		job_log(job, "payment_made");
+		job->supersedes = insert->supersedes;
 		job_till(job);
 		return;
 	case PAYMENT_INSERT_EARLIER:
@@ -337,6 +357,9 @@ static void on_settled(struct wallet_cmd *cmd)
 	job->has_after = payment_has_grant(job->payment.state);
 	if (job->was_changed)
 		job_log(job, "payment_changed");
+	/* From now on some of it may go back. */
+	if (job->has_after && p->gateway->news)
+		poll_soon(p);
 	job_end_by_state(job);
 	/* Whether it is enough, or when to try again. */
 	if (is_reload)
@@ -360,6 +383,8 @@ static struct payment_change *change_to(const struct job *job, enum payment_stat
 
 	/* For a reload that comes to its end without a decline. */
 	change->declines = to == PAYMENT_SUCCEEDED ? 0 : job->declines;
+	change->ref = job->call.ref ? xstrdup(job->call.ref) : NULL;
+	change->charge_ref = job->call.charge_ref ? xstrdup(job->call.charge_ref) : NULL;
 	change->not_before = (struct walltime){.ms = job->payment.created.ms + RELOAD_SPACING_MS};
 	return change;
 }
@@ -415,6 +440,21 @@ static void reload_failed(struct job *job, const char *reason, bool is_final)
 	submit_change(job, cmd, change);
 }
 
+/* It came to nothing without a decline: an outage, or a key that may not charge. */
+static void job_cancelled(struct job *job, const char *reason)
+{
+	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_settled);
+	struct payment_change *change = change_to(job, PAYMENT_CANCELLED);
+	struct reload_decline pause = {.not_before = {.ms = change->now.ms + RELOAD_DECLINED_MS}};
+
+	change->reason = xstrdup(reason);
+	if (job->payment.kind == PAYMENT_RELOAD) {
+		change->not_before = pause.not_before;
+		change->trouble = trouble_text(reason, &pause);
+	}
+	submit_change(job, cmd, change);
+}
+
 static void job_failed(struct job *job, const char *reason, bool is_final)
 {
 	if (job->payment.kind == PAYMENT_RELOAD)
@@ -443,6 +483,12 @@ static void on_till(struct gateway_call *call)
 	struct job *job = call->arg;
 	const char *reason = call->reason ? call->reason : "declined";
 
+	/* Of one that is over only this is news: that the money came in all the same. */
+	if (!payment_is_unfinished(job->payment.state) && call->result != GATEWAY_SUCCEEDED &&
+	    call->result != GATEWAY_UNKNOWN) {
+		job_end_by_state(job);
+		return;
+	}
 	switch (call->result) {
 	case GATEWAY_SUCCEEDED:
 		job_grant(job);
@@ -457,14 +503,22 @@ static void on_till(struct gateway_call *call)
 		job_waits(job, PAYMENT_OPEN);
 		return;
 	case GATEWAY_CANCELLED:
-		job_change(job, PAYMENT_CANCELLED, NULL, "not paid in time");
+		job_cancelled(job, call->reason ? call->reason : "not paid in time");
+		return;
+	case GATEWAY_FORBIDDEN:
+		job->is_forbidden = true;
+		job_cancelled(job, reason);
 		return;
 	case GATEWAY_REFUSED:
 		job->is_refused = true;
 		job_failed(job, reason, false);
 		return;
 	case GATEWAY_UNKNOWN:
-		job_end(job, PAY_PENDING);
+		/* The page that it has can be paid all the same. */
+		if (payment_is_in_flight(job->payment.state) || job->is_notice)
+			job_end(job, PAY_PENDING);
+		else
+			job_end_by_state(job);
 		return;
 	case GATEWAY_PORTAL:
 		break;
@@ -479,6 +533,7 @@ static void begin_call(struct job *job, void (*done)(struct gateway_call *call))
 	job->call = (struct gateway_call){
 		.org = job->payment.org,
 		.payment = job->is_portal ? NULL : &job->payment,
+		.give_up = boottime_after(clock_boot(), TILL_GIVE_UP_MS),
 		.done = done,
 		.arg = job,
 	};
@@ -510,6 +565,8 @@ static void on_portal(struct gateway_call *call)
 		outcome = PAY_OK;
 	else if (call->result == GATEWAY_REFUSED)
 		outcome = PAY_BAD_REQUEST;
+	else if (call->result == GATEWAY_FORBIDDEN)
+		outcome = PAY_NOT_CONFIGURED;
 	for (struct pay_request *r = job->waiting; r; r = r->next) {
 		if (outcome == PAY_OK)
 			r->url = xstrdup(call->url);
@@ -525,48 +582,4 @@ void job_portal(struct job *job)
 
 	begin_call(job, on_portal);
 	g->portal(g, &job->call);
-}
-
-/* An insert or a read is ended by the wallet, at the same deadline. */
-static bool may_be_late(const struct job *job)
-{
-	return job->phase == JOB_TILL || job->phase == JOB_SETTLE;
-}
-
-void jobs_set_answer_timer(struct payments *p)
-{
-	struct boottime next = {.ms = INT64_MAX};
-
-	for (const struct job *job = p->jobs; job; job = job->next) {
-		for (const struct pay_request *r = job->waiting; r && may_be_late(job);
-		     r = r->next) {
-			if (r->answer_by.ms < next.ms)
-				next = r->answer_by;
-		}
-	}
-	if (next.ms == INT64_MAX)
-		loop_timer_cancel(&p->answer_timer);
-	else
-		loop_timer_at(&p->answer_timer, next);
-}
-
-void jobs_answer_late(void *arg)
-{
-	struct payments *p = arg;
-	struct boottime now = clock_boot();
-
-	for (struct job *job = p->jobs; job; job = job->next) {
-		struct pay_request *next;
-
-		for (struct pay_request *r = job->waiting; r && may_be_late(job); r = next) {
-			next = r->next;
-			if (r->answer_by.ms > now.ms)
-				continue;
-			if (job->is_portal)
-				err_set(&r->err, NO_ANSWER);
-			request_ready(r, job, job->is_portal ? PAY_UNAVAILABLE : PAY_PENDING);
-		}
-	}
-	jobs_set_answer_timer(p);
-	payments_deliver(p);
 }

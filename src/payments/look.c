@@ -1,132 +1,374 @@
 /*
  * The look at what is unfinished: at the first use of the store, and then as long as there is
  * something, less and less often. What was in flight when a process ended is asked for again under
- * its own id; what waits for a payer is asked about, or cancelled when its time is over.
+ * its own id; what waits for a payer is asked about, or cancelled when its time is over; then the
+ * till is asked what went back. A till that is far away is looked at by one process of a store at a
+ * time. A refresh is a look at one org's payments, for somebody who waits for it.
+ *
+ *	READ --something--> CLAIM --ours--> READ, ASK a page after the other --> NEWS --> over
  */
 
 #include "base/limits.h"
 #include "payments/room.h"
 
-static void next_page(struct payments *p);
+#include <stdlib.h>
 
-static void set_timer(struct payments *p)
+static void next_page(struct look *look);
+
+static struct walltime earliest(struct walltime a, struct walltime b)
 {
-	struct look *look = &p->look;
+	return a.ms < b.ms ? a : b;
+}
 
+static void set_timer(struct look *look)
+{
 	if (!loop_timer_is_set(&look->timer))
 		loop_timer_in(&look->timer, look->wait_ms);
 }
 
-static void page_is_over(struct payments *p)
+static void submit_rider(struct payments *p, TAKES struct rider *rider)
 {
-	struct look *look = &p->look;
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_RIDERS, (struct caller){0});
 
-	if (!look->is_last_page) {
-		next_page(p);
+	wallet_cmd_add_rider(cmd, rider);
+	wallet_submit(p->wallet, cmd);
+}
+
+static void refresh_over(struct look *look)
+{
+	struct payments *p = look->p;
+	bool has_news = look->has_charges && !look->wants_news;
+
+	p->refreshed_org = look->org;
+	p->refreshed = clock_boot();
+	while (look->waiting)
+		request_ready(look->waiting, NULL, PAY_OK);
+	look_destroy(look);
+	payments_deliver(p);
+	/* What was paid unseen may have gone back unseen. */
+	if (has_news)
+		payments_resume(p);
+}
+
+static void look_over(struct look *look, bool was_heard)
+{
+	struct payments *p = look->p;
+	struct walltime seen = {0};
+
+	look->is_running = false;
+	look->is_forced = false;
+	if (look->is_refresh) {
+		refresh_over(look);
 		return;
 	}
-	if (!look->left)
+	/* What went back of a payment that is still open is found once it is paid. */
+	if (was_heard && look->has_charges)
+		seen = earliest(look->began, look->oldest);
+	if (look->is_claimed)
+		submit_rider(p, poller_release_create(p->gateway->name, p->poller, seen));
+	look->is_claimed = false;
+	if (look->is_wanted_again && was_heard) {
+		payments_resume(p);
 		return;
-	set_timer(p);
+	}
+	if (!look->left && !look->has_charges)
+		return;
+	set_timer(look);
 	look->wait_ms *= 2;
 	if (look->wait_ms > PAYMENT_LOOK_MS_MAX)
 		look->wait_ms = PAYMENT_LOOK_MS_MAX;
 }
 
-void poll_job_over(struct payments *p, bool is_unfinished)
+static void news_over(struct back *back, bool was_heard)
 {
-	CHECK(p->look.jobs > 0);
-	p->look.jobs--;
-	p->look.left += is_unfinished;
-	if (p->look.jobs == 0)
-		page_is_over(p);
+	struct look *look = back_arg(back);
+
+	look->back = NULL;
+	look_over(look, was_heard);
+}
+
+static void pages_over(struct look *look)
+{
+	struct payments *p = look->p;
+	struct walltime since = {.ms = look->began.ms -
+				       PAYMENT_NEWS_DAYS * 24 * 60 * 60 * INT64_C(1000)};
+
+	if (!look->wants_news || !p->gateway->news || !look->has_charges) {
+		look_over(look, true);
+		return;
+	}
+	if (look->seen.ms)
+		since = earliest(since, look->seen);
+	look->back = back_start(
+		p, &(struct back_question){.since = since, .wants_waiting = !look->is_refresh},
+		news_over, look);
+}
+
+void poll_job_over(struct look *look, bool is_unfinished, bool is_granted)
+{
+	CHECK(look->jobs > 0);
+	look->jobs--;
+	look->left += is_unfinished;
+	look->has_charges = look->has_charges || (is_granted && look->p->gateway->news);
+	if (look->jobs > 0)
+		return;
+	if (look->is_last_page)
+		pages_over(look);
+	else
+		next_page(look);
 }
 
 static bool look_step(struct wallet_query *query, struct db *db)
 {
-	struct payments *p = container_of(query, struct payments, look.query);
-	struct look *look = &p->look;
+	struct look *look = container_of(query, struct look, query);
+	const char *gateway = look->p->gateway->name;
 
-	if (payment_unfinished_read(db, p->gateway->name, look->cursor, PAYMENT_LOOK_ROWS,
-				    &look->page) != DB_OK)
+	if (payment_unfinished_read(db, gateway, look->org, look->cursor, PAYMENT_LOOK_ROWS,
+				    &look->page) != DB_OK ||
+	    (look->wants_news && poller_has_charges(db, gateway, &look->has_charges) != DB_OK))
 		query->is_failed = true;
 	return true;
 }
 
+static void ask(struct look *look, struct payment_unfinished *item)
+{
+	struct payments *p = look->p;
+	struct job *job = job_create(p, JOB_TILL);
+
+	job->payment = item->view;
+	item->view = (struct payment_view){.url = NULL};
+	job->declines = item->declines;
+	job->look = look;
+	look->jobs++;
+	job_till(job);
+}
+
+static void ask_page(struct look *look)
+{
+	struct payments *p = look->p;
+
+	/* A job may end at once: not before all have begun. */
+	look->jobs++;
+	for (size_t i = 0; i < look->page.count; i++) {
+		struct payment_unfinished *item = &look->page.items[i];
+
+		look->cursor = item->view.id;
+		look->oldest = earliest(look->oldest, item->view.created);
+		if (job_find(p, item->view.id))
+			look->left++;
+		else if (!look->is_refresh || !payment_is_in_flight(item->view.state))
+			ask(look, item);
+	}
+	payment_unfinished_list_finish(&look->page);
+	poll_job_over(look, false, false);
+}
+
+static void on_claimed(struct wallet_cmd *cmd)
+{
+	struct poller_claim *claim = container_of(cmd->riders, struct poller_claim, rider);
+	struct look *look = cmd->arg;
+	int64_t wait_ms;
+
+	if (!look->p) {
+		free(look);
+		return;
+	}
+	look->claims = false;
+	if (cmd->outcome != WALLET_OK) {
+		payment_unfinished_list_finish(&look->page);
+		look->left++;
+		look_over(look, false);
+		return;
+	}
+	look->seen = claim->seen;
+	look->is_claimed = claim->is_ours;
+	if (claim->is_ours) {
+		ask_page(look);
+		return;
+	}
+	/* What was to be asked now still is, when it is another's turn that is waited for. */
+	look->is_forced = look->is_forced && claim->is_held;
+	payment_unfinished_list_finish(&look->page);
+	look->is_running = false;
+	look->is_forced = look->is_forced || look->is_wanted_again;
+	look->is_wanted_again = false;
+	wait_ms = claim->again.ms - payments_now(look->p).ms;
+	loop_timer_in(&look->timer, wait_ms > 0 ? wait_ms : 0);
+}
+
+static void claim(struct look *look)
+{
+	struct payments *p = look->p;
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_RIDERS, (struct caller){0});
+	struct poller_claim *rider = poller_claim_create(p->gateway->name, p->poller);
+
+	rider->now = look->began;
+	rider->is_forced = look->is_forced;
+	rider->wait_ms = look->wait_ms;
+	wallet_cmd_add_rider(cmd, &rider->rider);
+	cmd->deadline = boottime_after(clock_boot(), PAYMENT_STORE_MS);
+	cmd->done = on_claimed;
+	cmd->arg = look;
+	look->claims = true;
+	wallet_submit(p->wallet, cmd);
+}
+
 static void look_done(struct wallet_query *query)
 {
-	struct payments *p = container_of(query, struct payments, look.query);
-	struct look *look = &p->look;
+	struct look *look = container_of(query, struct look, query);
+	bool is_first = id_is_none(look->cursor);
 
 	look->is_last_page = query->is_failed || look->page.count < PAYMENT_LOOK_ROWS;
 	look->left += query->is_failed;
-	for (size_t i = 0; i < look->page.count; i++) {
-		struct payment_unfinished *item = &look->page.items[i];
-		struct job *job;
-
-		look->cursor = item->view.id;
-		if (job_find(p, item->view.id)) {
-			look->left++;
-			continue;
-		}
-		job = job_create(p, JOB_TILL);
-		job->payment = item->view;
-		item->view = (struct payment_view){.url = NULL};
-		job->declines = item->declines;
-		job->is_look = true;
-		look->jobs++;
-		job_till(job);
-	}
-	payment_unfinished_list_finish(&look->page);
-	if (look->jobs == 0)
-		page_is_over(p);
+	if (is_first && look->page.count == 0 && (!look->has_charges || query->is_failed))
+		look_over(look, false);
+	else if (is_first && !look->is_refresh && look->p->gateway->is_remote)
+		claim(look);
+	else
+		ask_page(look);
 }
 
-static void next_page(struct payments *p)
+static void next_page(struct look *look)
 {
-	p->look.query.deadline = boottime_after(clock_boot(), PAYMENT_STORE_MS);
-	wallet_query(p->wallet, &p->look.query);
+	look->query.deadline = boottime_after(clock_boot(), PAYMENT_STORE_MS);
+	wallet_query(look->p->wallet, &look->query);
+}
+
+static void look_start(struct look *look)
+{
+	loop_timer_cancel(&look->timer);
+	look->is_running = true;
+	look->began = payments_now(look->p);
+	look->oldest = look->began;
+	look->cursor = ID_NONE;
+	look->left = 0;
+	look->has_charges = false;
+	next_page(look);
 }
 
 void payments_resume(struct payments *p)
 {
-	struct look *look = &p->look;
-
-	/* One at a time; the one under way sees what there is. */
-	if (!p->gateway || look->query.is_queued || look->jobs)
+	mirror_resume(p);
+	if (!p->gateway)
 		return;
-	loop_timer_cancel(&look->timer);
-	look->cursor = ID_NONE;
-	look->left = 0;
-	next_page(p);
+	/* One at a time; the one under way may have passed what is to be looked at. */
+	p->look->is_wanted_again = p->look->is_running;
+	if (p->look->is_running)
+		return;
+	p->look->is_forced = true;
+	look_start(p->look);
 }
 
 void poll_soon(struct payments *p)
 {
-	struct look *look = &p->look;
+	struct look *look = p->look;
 	struct boottime soon = boottime_after(clock_boot(), PAYMENT_LOOK_MS);
 
 	look->wait_ms = PAYMENT_LOOK_MS;
 	if (loop_timer_is_set(&look->timer) && look->timer.at.ms > soon.ms)
 		loop_timer_cancel(&look->timer);
-	set_timer(p);
+	set_timer(look);
 }
 
 static void on_timer(void *arg)
 {
-	payments_resume(arg);
+	struct look *look = arg;
+
+	if (!look->is_running)
+		look_start(look);
+}
+
+/* The refresh's own: whoever waits, waits no longer; what was asked goes on. */
+static void on_refresh_timer(void *arg)
+{
+	struct look *look = arg;
+	struct payments *p = look->p;
+
+	while (look->waiting)
+		request_ready(look->waiting, NULL, PAY_OK);
+	payments_deliver(p);
+}
+
+static struct look *look_create(struct payments *p, loop_timer_fn *fn)
+{
+	struct look *look = xzalloc(sizeof(*look));
+
+	look->p = p;
+	look->query = (struct wallet_query){.step = look_step, .done = look_done};
+	look->wait_ms = PAYMENT_LOOK_MS;
+	loop_timer_init(&look->timer, p->loop, fn, look);
+	return look;
+}
+
+void look_destroy(struct look *look)
+{
+	struct payments *p = look->p;
+
+	wallet_query_cancel(p->wallet, &look->query);
+	loop_timer_cancel(&look->timer);
+	payment_unfinished_list_finish(&look->page);
+	if (look->back)
+		back_abort(look->back);
+	if (look->link) {
+		*look->link = look->next;
+		if (look->next)
+			look->next->link = look->link;
+	}
+	look->p = NULL;
+	if (!look->claims)
+		free(look); /* else its command's callback does */
+}
+
+static struct look *refresh_find(const struct payments *p, struct id org, bool wants_news)
+{
+	for (struct look *look = p->refreshes; look; look = look->next) {
+		if (id_eq(look->org, org) && look->wants_news == wants_news)
+			return look;
+	}
+	return NULL;
+}
+
+bool poll_was_refreshed(const struct payments *p, struct id org)
+{
+	return id_eq(p->refreshed_org, org) &&
+	       clock_boot().ms - p->refreshed.ms < PAYMENT_REFRESH_SPACING_MS;
+}
+
+void poll_refresh(struct payments *p, struct pay_request *request)
+{
+	struct look *look = refresh_find(p, request->org, request->wants_news);
+	struct boottime until = boottime_after(clock_boot(), PAYMENT_REFRESH_MS);
+
+	if (request->answer_by.ms > until.ms)
+		request->answer_by = until;
+	if (!look) {
+		look = look_create(p, on_refresh_timer);
+		look->is_refresh = true;
+		look->wants_news = request->wants_news;
+		look->org = request->org;
+		look->next = p->refreshes;
+		look->link = &p->refreshes;
+		if (look->next)
+			look->next->link = &look->next;
+		p->refreshes = look;
+		request_push(&look->waiting, request);
+		look_start(look);
+	} else {
+		request_push(&look->waiting, request);
+	}
+	loop_timer_at(&look->timer, request->answer_by);
 }
 
 void poll_init(struct payments *p)
 {
-	p->look.query = (struct wallet_query){.step = look_step, .done = look_done};
-	p->look.wait_ms = PAYMENT_LOOK_MS;
-	loop_timer_init(&p->look.timer, p->loop, on_timer, p);
+	p->look = look_create(p, on_timer);
+	p->look->wants_news = true;
+	p->poller = wallet_new_id(p->wallet);
 }
 
 void poll_finish(struct payments *p)
 {
-	wallet_query_cancel(p->wallet, &p->look.query);
-	loop_timer_cancel(&p->look.timer);
-	payment_unfinished_list_finish(&p->look.page);
+	while (p->refreshes)
+		look_destroy(p->refreshes);
+	look_destroy(p->look);
 }

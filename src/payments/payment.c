@@ -33,8 +33,8 @@ static const struct state_entry STATES[] = {
 	/* A payer who was faster than the cancel: the money is here, so it counts. */
 	[PAYMENT_FAILED] = {"failed", BIT(PAYMENT_SUCCEEDED)},
 	[PAYMENT_CANCELLED] = {"cancelled", BIT(PAYMENT_SUCCEEDED)},
-	[PAYMENT_REFUNDED] = {"refunded", 0},
-	[PAYMENT_DISPUTED] = {"disputed", BIT(PAYMENT_SUCCEEDED)},
+	[PAYMENT_REFUNDED] = {"refunded", BIT(PAYMENT_SUCCEEDED) | BIT(PAYMENT_DISPUTED)},
+	[PAYMENT_DISPUTED] = {"disputed", BIT(PAYMENT_SUCCEEDED) | BIT(PAYMENT_REFUNDED)},
 };
 
 static bool is_state(enum payment_state state)
@@ -85,20 +85,26 @@ bool payment_has_grant(enum payment_state state)
 bool payment_is_expired(const struct payment_view *p, struct walltime now)
 {
 	return (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION) &&
-	       now.ms - p->created.ms >= PAYMENT_OPEN_MS;
+	       now.ms >= p->expires.ms;
 }
 
 void payment_view_copy(struct payment_view *out, const struct payment_view *p)
 {
 	*out = *p;
+	out->ref = p->ref ? xstrdup(p->ref) : NULL;
+	out->charge_ref = p->charge_ref ? xstrdup(p->charge_ref) : NULL;
 	out->url = p->url ? xstrdup(p->url) : NULL;
 	out->reason = p->reason ? xstrdup(p->reason) : NULL;
 }
 
 void payment_view_finish(struct payment_view *p)
 {
+	free(p->ref);
+	free(p->charge_ref);
 	free(p->url);
 	free(p->reason);
+	p->ref = NULL;
+	p->charge_ref = NULL;
 	p->url = NULL;
 	p->reason = NULL;
 }

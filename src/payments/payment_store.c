@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS                                                                                    \
-	"SELECT id, org, kind, state, attempt, credit_cents, fee_cents, url, reason, created_ms, " \
-	"finished_ms FROM payment "
+#define DECLINES                                                                                   \
+	"COALESCE((SELECT declines FROM reload WHERE reload.org = payment.org "                    \
+	"AND reload.payment = payment.id), 0) AS declines"
+#define COLUMNS "SELECT " PAYMENT_COLUMNS " FROM payment "
 
 struct found {
 	bool is_there;
@@ -23,7 +24,7 @@ static char *text_of(const struct db_row *row, const char *name)
 	return text ? xstrdup(text) : NULL;
 }
 
-static struct payment_view view_of(const struct db_row *row)
+struct payment_view payment_view_of_row(const struct db_row *row)
 {
 	struct payment_view view = {
 		.id = db_row_id(row, "id"),
@@ -32,11 +33,16 @@ static struct payment_view view_of(const struct db_row *row)
 		.state = (enum payment_state)db_row_i64(row, "state"),
 		.credit = db_row_cents(row, "credit_cents"),
 		.fee = db_row_cents(row, "fee_cents"),
+		.ref = text_of(row, "gateway_ref"),
+		.charge_ref = text_of(row, "charge_ref"),
 		.url = text_of(row, "url"),
 		.reason = text_of(row, "reason"),
 		.created = db_row_walltime(row, "created_ms"),
 	};
 
+	view.expires = (struct walltime){.ms = view.created.ms + PAYMENT_OPEN_MS};
+	if (!db_row_is_null(row, "expires_ms"))
+		view.expires = db_row_walltime(row, "expires_ms");
 	if (!db_row_is_null(row, "finished_ms"))
 		view.finished = db_row_walltime(row, "finished_ms");
 	return view;
@@ -49,7 +55,7 @@ static void read_found(void *arg, const struct db_row *row)
 	CHECK(!found->is_there);
 	found->is_there = true;
 	found->attempt = db_row_i64(row, "attempt");
-	found->view = view_of(row);
+	found->view = payment_view_of_row(row);
 }
 
 /* Runs a read of one payment; nothing is found when it fails. */
@@ -76,8 +82,8 @@ static enum db_status find(struct db *db, struct id id, struct found *found)
 	return run_find(db, s, found);
 }
 
-static void insert_row(struct db *db, const struct payment_view *p, int64_t attempt,
-		       const char *idempotency_key, const char *gateway)
+void payment_insert_row(struct db *db, const struct payment_view *p, int64_t attempt,
+			const char *idempotency_key, const char *gateway)
 {
 	static const char SQL[] =
 		"INSERT INTO payment (id, org, kind, state, attempt, credit_cents, fee_cents, "
@@ -167,6 +173,40 @@ static bool answers(struct payment_insert *in, const struct found *found, int64_
 	return true;
 }
 
+static void count_row(void *arg, const struct db_row *row)
+{
+	(void)row;
+	++*(int64_t *)arg;
+}
+
+/* An open invoice over the same amount is not to be paid beside this one: the next look ends it. */
+static void supersede(struct db *db, struct payment_insert *in)
+{
+	static const char FIND[] =
+		"SELECT id FROM payment WHERE org = $1 AND gateway = $2 AND kind = 2 "
+		"AND state = 4 AND credit_cents = $3 AND finished_ms IS NULL";
+	static const char UPDATE[] =
+		"UPDATE payment SET expires_ms = $1 WHERE org = $2 AND gateway = $3 AND kind = 2 "
+		"AND state = 4 AND credit_cents = $4 AND finished_ms IS NULL";
+	struct db_stmt *s = db_stmt(db, FIND);
+	int64_t count = 0;
+
+	db_bind_id(s, in->payment.org);
+	db_bind_text(s, in->gateway);
+	db_bind_cents(s, in->payment.credit);
+	db_queue(s, count_row, &count);
+	db_wait(db);
+	in->supersedes = count > 0;
+	if (!in->supersedes)
+		return;
+	s = db_stmt(db, UPDATE);
+	db_bind_walltime(s, in->payment.created);
+	db_bind_id(s, in->payment.org);
+	db_bind_text(s, in->gateway);
+	db_bind_cents(s, in->payment.credit);
+	db_queue_write(s, count);
+}
+
 static void insert_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
 {
 	struct payment_insert *in = container_of(rider, struct payment_insert, rider);
@@ -200,7 +240,9 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	}
 	payment_view_finish(&found.view);
-	insert_row(db, &in->payment, attempt, in->idempotency_key, in->gateway);
+	payment_insert_row(db, &in->payment, attempt, in->idempotency_key, in->gateway);
+	if (in->payment.kind == PAYMENT_TOP_UP)
+		supersede(db, in);
 }
 
 struct payment_insert *payment_insert_create(const struct payment_view *payment,
@@ -222,6 +264,8 @@ static void change_destroy(struct rider *rider)
 	struct payment_change *c = container_of(rider, struct payment_change, rider);
 
 	payment_view_finish(&c->after);
+	free(c->ref);
+	free(c->charge_ref);
 	free(c->url);
 	free(c->reason);
 	free(c->trouble);
@@ -243,11 +287,15 @@ static bool may_change(const struct payment_change *c, const struct wallet_cmd *
 
 static void write_state(struct db *db, const struct payment_change *c)
 {
-	static const char SQL[] = "UPDATE payment SET state = $1, url = COALESCE($2, url), "
-				  "reason = $3, finished_ms = $4 WHERE id = $5";
+	static const char SQL[] =
+		"UPDATE payment SET state = $1, gateway_ref = COALESCE($2, gateway_ref), "
+		"charge_ref = COALESCE($3, charge_ref), url = COALESCE($4, url), reason = $5, "
+		"finished_ms = $6 WHERE id = $7";
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_i64(s, c->to);
+	db_bind_text(s, c->ref);
+	db_bind_text(s, c->charge_ref);
 	db_bind_text(s, c->url);
 	db_bind_text(s, c->reason);
 	if (payment_is_unfinished(c->to))
@@ -258,19 +306,12 @@ static void write_state(struct db *db, const struct payment_change *c)
 	db_queue_write(s, 1);
 }
 
-static void end_reload(struct db *db, const struct payment_change *c)
+static void replace(char **text, const char *by)
 {
-	static const char SQL[] =
-		"UPDATE reload SET payment = NULL, declines = $1, "
-		"not_before_ms = $2, trouble = $3 WHERE org = $4 AND payment = $5";
-	struct db_stmt *s = db_stmt(db, SQL);
-
-	db_bind_i64(s, c->declines);
-	db_bind_walltime(s, c->not_before);
-	db_bind_text(s, c->trouble);
-	db_bind_id(s, c->after.org);
-	db_bind_id(s, c->payment);
-	db_queue_write(s, -1);
+	if (!by)
+		return;
+	free(*text);
+	*text = xstrdup(by);
 }
 
 static void change_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
@@ -289,13 +330,12 @@ static void change_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	write_state(db, c);
 	if (after->kind == PAYMENT_RELOAD && !payment_is_unfinished(c->to))
-		end_reload(db, c);
+		reload_end_row(db, c);
 	c->was_changed = true;
 	after->state = c->to;
-	if (c->url) {
-		free(after->url);
-		after->url = xstrdup(c->url);
-	}
+	replace(&after->ref, c->ref);
+	replace(&after->charge_ref, c->charge_ref);
+	replace(&after->url, c->url);
 	free(after->reason);
 	after->reason = c->reason ? xstrdup(c->reason) : NULL;
 	if (!payment_is_unfinished(c->to))
@@ -312,141 +352,6 @@ struct payment_change *payment_change_create(struct id payment, enum payment_sta
 	c->to = to;
 	c->now = now;
 	return c;
-}
-
-struct reload_row {
-	struct id payment; /* ID_NONE: none in flight */
-	struct walltime not_before;
-	int64_t declines;
-	char *trouble; /* owned */
-};
-
-static void read_reload(void *arg, const struct db_row *row)
-{
-	struct reload_row *out = arg;
-
-	*out = (struct reload_row){
-		.payment = db_row_id(row, "payment"),
-		.not_before = db_row_walltime(row, "not_before_ms"),
-		.declines = db_row_i64(row, "declines"),
-		.trouble = text_of(row, "trouble"),
-	};
-}
-
-static void queue_reload(struct db *db, struct id org, struct reload_row *out)
-{
-	static const char SQL[] =
-		"SELECT payment, not_before_ms, declines, trouble FROM reload WHERE org = $1";
-	struct db_stmt *s = db_stmt(db, SQL);
-
-	*out = (struct reload_row){.trouble = NULL};
-	db_bind_id(s, org);
-	db_queue(s, read_reload, out);
-}
-
-static void read_sum(void *arg, const struct db_row *row)
-{
-	CHECK(microusd_from_cents(arg, db_row_cents(row, "cents")));
-}
-
-enum db_status reload_facts_read(struct db *db, struct id org, struct walltime now,
-				 struct reload_facts *out)
-{
-	static const char SQL[] =
-		"SELECT CAST(COALESCE(SUM(credit_cents), 0) AS BIGINT) AS cents FROM payment "
-		"WHERE org = $1 AND kind = 3 AND created_ms >= $2 AND state NOT IN (6, 7)";
-	struct db_stmt *s = db_stmt(db, SQL);
-	struct reload_row row;
-	enum db_status status;
-
-	db_bind_id(s, org);
-	db_bind_walltime(s, walltime_of_month(walltime_month(now)));
-	db_queue(s, read_sum, &out->reloaded);
-	queue_reload(db, org, &row);
-	status = db_flush(db);
-	out->in_flight = !id_is_none(row.payment);
-	out->not_before = row.not_before;
-	out->declines = row.declines;
-	free(row.trouble);
-	return status;
-}
-
-static void claim_row(struct db *db, const struct payment_view *p)
-{
-	static const char SQL[] =
-		"INSERT INTO reload (org, payment, not_before_ms, declines, trouble) "
-		"VALUES ($1, $2, $3, 0, NULL) ON CONFLICT (org) DO UPDATE "
-		"SET payment = excluded.payment, not_before_ms = excluded.not_before_ms";
-	struct db_stmt *s = db_stmt(db, SQL);
-
-	db_bind_id(s, p->org);
-	db_bind_id(s, p->id);
-	db_bind_walltime(s, (struct walltime){.ms = p->created.ms + RELOAD_SPACING_MS});
-	db_queue_write(s, 1);
-}
-
-static void claim_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
-{
-	struct reload_claim *c = container_of(rider, struct reload_claim, rider);
-	struct payment_view *p = &c->payment;
-	struct reload_facts facts = {.prefs = cmd->after.prefs, .available = cmd->after.available};
-	struct found found;
-
-	c->verdict = RELOAD_NOT_WANTED;
-	if (find(db, p->id, &found) != DB_OK ||
-	    reload_facts_read(db, p->org, p->created, &facts) != DB_OK)
-		return;
-	c->declines = facts.declines;
-	c->not_before = facts.not_before;
-	/* As with an insert: the first try was durable after all. */
-	if (found.is_there) {
-		c->verdict = RELOAD_DUE;
-		p->credit = found.view.credit;
-		payment_view_finish(&found.view);
-		return;
-	}
-	c->verdict = reload_decide(&facts, p->created, &p->credit);
-	if (c->verdict != RELOAD_DUE)
-		return;
-	insert_row(db, p, 1, NULL, c->gateway);
-	claim_row(db, p);
-}
-
-static void claim_destroy(struct rider *rider)
-{
-	free(container_of(rider, struct reload_claim, rider));
-}
-
-struct reload_claim *reload_claim_create(const struct payment_view *payment, const char *gateway)
-{
-	struct reload_claim *c = xzalloc(sizeof(*c));
-
-	c->rider = (struct rider){.apply = claim_apply, .destroy = claim_destroy};
-	c->payment = *payment;
-	c->gateway = gateway;
-	return c;
-}
-
-enum db_status reload_view_read(struct db *db, struct id org, struct reload_view *out)
-{
-	struct reload_row row;
-	enum db_status status;
-
-	queue_reload(db, org, &row);
-	status = db_flush(db);
-	if (status != DB_OK) {
-		free(row.trouble);
-		return status;
-	}
-	out->last_trouble = row.trouble;
-	out->in_flight = !id_is_none(row.payment);
-	return DB_OK;
-}
-
-void reload_view_finish(struct reload_view *v)
-{
-	free(v->last_trouble);
-	v->last_trouble = NULL;
 }
 
 enum db_status payment_read(struct db *db, struct id id, const char *gateway, bool *out_found,
@@ -474,25 +379,29 @@ static void read_unfinished(void *arg, const struct db_row *row)
 
 	list->items = xrealloc_array(list->items, list->count + 1, sizeof(*list->items));
 	list->items[list->count++] = (struct payment_unfinished){
-		.view = view_of(row),
+		.view = payment_view_of_row(row),
 		.declines = db_row_i64(row, "declines"),
 	};
 }
 
-enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id after,
-				       size_t limit, struct payment_unfinished_list *out)
+enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id org,
+				       struct id after, size_t limit,
+				       struct payment_unfinished_list *out)
 {
-	static const char SQL[] =
-		"SELECT id, org, kind, state, credit_cents, fee_cents, url, reason, created_ms, "
-		"finished_ms, COALESCE((SELECT declines FROM reload WHERE reload.org = payment.org "
-		"AND reload.payment = payment.id), 0) AS declines FROM payment "
+	static const char ALL[] =
+		"SELECT " PAYMENT_COLUMNS ", " DECLINES " FROM payment "
 		"WHERE gateway = $1 AND id > $2 AND finished_ms IS NULL ORDER BY id LIMIT $3";
-	struct db_stmt *s = db_stmt(db, SQL);
+	static const char OF_ORG[] =
+		"SELECT " PAYMENT_COLUMNS ", " DECLINES " FROM payment WHERE gateway = $1 "
+		"AND id > $2 AND finished_ms IS NULL AND org = $3 ORDER BY id LIMIT $4";
+	struct db_stmt *s = db_stmt(db, id_is_none(org) ? ALL : OF_ORG);
 	struct payment_unfinished_list list = {.items = NULL};
 	enum db_status status;
 
 	db_bind_text(s, gateway);
 	db_bind_blob(s, after.b, sizeof(after.b)); /* none is the smallest */
+	if (!id_is_none(org))
+		db_bind_id(s, org);
 	db_bind_i64(s, (int64_t)limit);
 	db_queue(s, read_unfinished, &list);
 	status = db_flush(db);
@@ -516,13 +425,14 @@ static void read_listed(void *arg, const struct db_row *row)
 	struct payment_list *list = arg;
 
 	list->items = xrealloc_array(list->items, list->count + 1, sizeof(*list->items));
-	list->items[list->count++] = view_of(row);
+	list->items[list->count++] = payment_view_of_row(row);
 }
 
-enum db_status payment_list_read(struct db *db, struct id org, struct id after, size_t limit,
-				 struct payment_list *out)
+enum db_status payment_list_read(struct db *db, const char *gateway, struct id org, struct id after,
+				 size_t limit, struct payment_list *out)
 {
-	static const char SQL[] = COLUMNS "WHERE org = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+	static const char SQL[] = COLUMNS "WHERE org = $1 AND id < $2 AND gateway = $3 "
+					  "ORDER BY id DESC LIMIT $4";
 	struct db_stmt *s = db_stmt(db, SQL);
 	struct payment_list list = {.items = NULL};
 	enum db_status status;
@@ -531,6 +441,7 @@ enum db_status payment_list_read(struct db *db, struct id org, struct id after, 
 		memset(after.b, 0xff, sizeof(after.b));
 	db_bind_id(s, org);
 	db_bind_id(s, after);
+	db_bind_text(s, gateway);
 	db_bind_i64(s, (int64_t)limit + 1);
 	db_queue(s, read_listed, &list);
 	status = db_flush(db);
@@ -551,4 +462,45 @@ void payment_list_finish(struct payment_list *list)
 		payment_view_finish(&list->items[i]);
 	free(list->items);
 	*list = (struct payment_list){.items = NULL};
+}
+
+static void note_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	static const char SQL[] =
+		"UPDATE payment SET state = CASE WHEN state = 1 THEN 2 ELSE state END, "
+		"gateway_ref = COALESCE($1, gateway_ref) WHERE id = $2";
+	struct payment_note *n = container_of(rider, struct payment_note, rider);
+	struct found found;
+	struct db_stmt *s;
+
+	(void)cmd;
+	n->is_over = false;
+	if (find(db, n->payment, &found) != DB_OK)
+		return;
+	n->is_over = !found.is_there || !payment_is_unfinished(found.view.state);
+	payment_view_finish(&found.view);
+	if (n->is_over)
+		return;
+	s = db_stmt(db, SQL);
+	db_bind_text(s, n->ref);
+	db_bind_id(s, n->payment);
+	db_queue_write(s, 1);
+}
+
+static void note_destroy(struct rider *rider)
+{
+	struct payment_note *n = container_of(rider, struct payment_note, rider);
+
+	free(n->ref);
+	free(n);
+}
+
+struct payment_note *payment_note_create(struct id payment, const char *ref)
+{
+	struct payment_note *n = xzalloc(sizeof(*n));
+
+	n->rider = (struct rider){.apply = note_apply, .destroy = note_destroy};
+	n->payment = payment;
+	n->ref = ref ? xstrdup(ref) : NULL;
+	return n;
 }

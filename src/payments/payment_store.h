@@ -11,6 +11,14 @@
 #include "payments/payment.h"
 #include "payments/reload_rule.h"
 
+#define PAYMENT_COLUMNS                                                                            \
+	"id, org, kind, state, attempt, credit_cents, fee_cents, gateway_ref, charge_ref, url, "   \
+	"reason, created_ms, expires_ms, finished_ms"
+/* Of a row with those columns. */
+struct payment_view payment_view_of_row(const struct db_row *row);
+void payment_insert_row(struct db *db, const struct payment_view *p, int64_t attempt,
+			const char *idempotency_key, const char *gateway);
+
 enum payment_insert_outcome {
 	PAYMENT_INSERT_MADE,
 	PAYMENT_INSERT_EARLIER,  /* an earlier payment answers instead */
@@ -27,6 +35,7 @@ struct payment_insert {
 	const char *gateway;
 	/* Out. */
 	enum payment_insert_outcome outcome;
+	bool supersedes; /* an open one is to be ended now */
 	struct payment_view earlier;
 };
 
@@ -39,9 +48,10 @@ struct payment_change {
 	/* In. */
 	struct id payment;
 	enum payment_state to;
-	bool is_grant; /* only if the command moved the money, now or earlier */
-	char *url;     /* owned; NULL: stays */
-	char *reason;  /* owned; NULL: none */
+	bool is_grant;          /* only if the command moved the money, now or earlier */
+	char *ref, *charge_ref; /* owned; NULL: stay */
+	char *url;              /* owned; NULL: stays */
+	char *reason;           /* owned; NULL: none */
 	struct walltime now;
 	/* A reload that ends: what its row says from then on. */
 	int64_t declines;
@@ -55,6 +65,20 @@ struct payment_change {
 
 struct payment_change *payment_change_create(struct id payment, enum payment_state to,
 					     struct walltime now);
+
+/* What the till made of a payment that it has not answered yet: created becomes submitted. Decided
+ * in the transaction: a payment that another process has ended stays as it is. */
+struct payment_note {
+	struct rider rider;
+	struct id payment;
+	char *ref;    /* owned; NULL: stays */
+	bool is_over; /* out: it was finished, so nothing was changed */
+};
+
+struct payment_note *payment_note_create(struct id payment, const char *ref);
+
+/* What a change of a reload that ends leaves in the org's row. */
+void reload_end_row(struct db *db, const struct payment_change *c);
 
 /* Takes the org's one place for a reload, when it is due by cmd->after. */
 struct reload_claim {
@@ -78,7 +102,8 @@ MUST_USE enum db_status reload_facts_read(struct db *db, struct id org, struct w
 MUST_USE enum db_status payment_read(struct db *db, struct id id, const char *gateway,
 				     bool *out_found, struct payment_view *out);
 
-/* What this gateway has not finished, in order of id, after the given one. */
+/* What this gateway has not finished, of one org or (ID_NONE) of all, in order of id, after the
+ * given one. */
 struct payment_unfinished {
 	struct payment_view view;
 	int64_t declines; /* of a reload, before this one */
@@ -87,8 +112,9 @@ struct payment_unfinished_list {
 	struct payment_unfinished *items;
 	size_t count;
 };
-MUST_USE enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id after,
-						size_t limit, struct payment_unfinished_list *out);
+MUST_USE enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id org,
+						struct id after, size_t limit,
+						struct payment_unfinished_list *out);
 void payment_unfinished_list_finish(struct payment_unfinished_list *list);
 
 #endif

@@ -27,11 +27,12 @@ struct payments *payments_create_with(struct loop *loop, struct wallet *wallet,
 	loop_timer_init(&p->answer_timer, loop, jobs_answer_late, p);
 	watch_init(p);
 	poll_init(p);
+	mirror_init(p);
 	return p;
 }
 
-struct payments *payments_create(struct loop *loop, struct wallet *wallet,
-				 const struct payments_config *config)
+struct payments *payments_create(struct loop *loop, struct http *http, struct wallet *wallet,
+				 const struct payments_config *config, struct err *err)
 {
 	struct gateway *gateway = NULL;
 
@@ -40,6 +41,11 @@ struct payments *payments_create(struct loop *loop, struct wallet *wallet,
 		break;
 	case PAYMENTS_SANDBOX:
 		gateway = sandbox_create(loop);
+		break;
+	case PAYMENTS_STRIPE:
+		gateway = stripe_gateway_create(loop, http, wallet, config, err);
+		if (!gateway)
+			return NULL;
 		break;
 	}
 	return payments_create_with(loop, wallet, config, gateway);
@@ -67,8 +73,14 @@ void payments_destroy(struct payments *p)
 			request_unlink(p->jobs->waiting);
 		job_drop(p->jobs);
 	}
+	for (struct look *look = p->refreshes; look; look = look->next) {
+		while (look->waiting)
+			request_unlink(look->waiting);
+	}
+	notes_finish(p);
 	watch_finish(p);
 	poll_finish(p);
+	mirror_finish(p);
 	loop_timer_cancel(&p->ready_timer);
 	loop_timer_cancel(&p->answer_timer);
 	if (p->gateway)
@@ -86,13 +98,18 @@ bool payments_is_on(const struct payments *p)
 	return p->gateway != NULL;
 }
 
+const char *payments_gateway_name(const struct payments *p)
+{
+	return p->gateway ? p->gateway->name : "";
+}
+
 bool payments_is_idle(const struct payments *p)
 {
 	for (const struct job *job = p->jobs; job; job = job->next) {
-		if (!job->is_look)
+		if (!job->look)
 			return false;
 	}
-	return !p->ready && !p->watch.query.is_queued;
+	return !p->ready && !p->notes && !p->watch.query.is_queued;
 }
 
 struct walltime payments_now(const struct payments *p)
@@ -156,7 +173,7 @@ void pay_request_finish(struct pay_request *request)
 	request->url = NULL;
 }
 
-static void request_begin(struct payments *p, struct pay_request *request)
+void request_begin(struct payments *p, struct pay_request *request)
 {
 	struct boottime latest = boottime_after(clock_boot(), PAYMENT_ANSWER_MS);
 	bool has_deadline = request->deadline.ms > 0 && request->deadline.ms < latest.ms;
@@ -172,8 +189,7 @@ static void request_begin(struct payments *p, struct pay_request *request)
 	request->err = (struct err)ERR_INIT;
 }
 
-/* An answer without a job; it comes in a later turn as all do. */
-static void answer_without_job(struct pay_request *request, enum pay_outcome outcome)
+void request_answer(struct pay_request *request, enum pay_outcome outcome)
 {
 	request_ready(request, NULL, outcome);
 	loop_timer_in(&request->payments->ready_timer, 0);
@@ -210,20 +226,21 @@ static void start(struct payments *p, struct pay_request *request, enum payment_
 
 	request_begin(p, request);
 	if (!p->gateway) {
-		answer_without_job(request, PAY_NOT_CONFIGURED);
+		request_answer(request, PAY_NOT_CONFIGURED);
 		return;
 	}
 	if (!request_is_good(request)) {
-		answer_without_job(request, PAY_BAD_REQUEST);
+		request_answer(request, PAY_BAD_REQUEST);
 		return;
 	}
 	job = job_create(p, JOB_INSERT);
-	/* One durable row before the till hears of it: as from its commit it may have. */
+	/* One durable row before the till hears of it. A near one has nothing to prepare and may
+	 * hear of it as from this commit. */
 	job->payment = (struct payment_view){
 		.id = wallet_new_id(p->wallet),
 		.org = request->org,
 		.kind = kind,
-		.state = PAYMENT_SUBMITTED,
+		.state = p->gateway->is_remote ? PAYMENT_CREATED : PAYMENT_SUBMITTED,
 		.credit = request->amount,
 		.created = payments_now(p),
 	};
@@ -249,7 +266,7 @@ void payments_portal(struct payments *p, struct pay_request *request)
 
 	request_begin(p, request);
 	if (!p->gateway) {
-		answer_without_job(request, PAY_NOT_CONFIGURED);
+		request_answer(request, PAY_NOT_CONFIGURED);
 		return;
 	}
 	job = job_create(p, JOB_TILL);
@@ -264,8 +281,14 @@ static bool read_payment(struct wallet_query *query, struct db *db)
 	struct job *job = container_of(query, struct job, query);
 	struct id id = job->payment.id;
 
-	if (payment_read(db, id, job->p->gateway->name, &job->is_found, &job->payment) != DB_OK)
+	struct reload_view reload = {.last_trouble = NULL};
+
+	if (payment_read(db, id, job->p->gateway->name, &job->is_found, &job->payment) != DB_OK ||
+	    (job->is_found && reload_view_read(db, job->payment.org, &reload) != DB_OK))
 		query->is_failed = true;
+	/* Also one that is in flight elsewhere may be declined here. */
+	job->declines = reload.declines;
+	reload_view_finish(&reload);
 	return true;
 }
 
@@ -279,16 +302,43 @@ static void end_unpaid(struct job *job, const char *why)
 	job_end(job, PAY_BAD_REQUEST);
 }
 
+/* The till said that there is news of it. */
+static void ask_what_was_read(struct job *job)
+{
+	struct job *other = job_find(job->p, job->payment.id);
+
+	if (!job->is_found) {
+		job->payment.id = ID_NONE; /* none of ours: heard, and nothing to do */
+		job_end(job, PAY_OK);
+	} else if (other) {
+		while (job->waiting) {
+			struct pay_request *r = job->waiting;
+
+			request_unlink(r);
+			request_push(&other->waiting, r);
+		}
+		other->is_notice = true;
+		job_end(job, PAY_OK);
+		jobs_set_answer_timer(other->p);
+	} else if (payment_has_grant(job->payment.state)) {
+		job_end(job, PAY_OK);
+	} else {
+		job_till(job);
+	}
+}
+
 static void pay_what_was_read(struct wallet_query *query)
 {
 	struct job *job = container_of(query, struct job, query);
 	const struct pay_request *request = job->waiting;
 	enum payment_state state = job->payment.state;
 
-	if (!request)
+	if (!request && !job->is_notice)
 		end_unpaid(job, ""); /* abandoned before anything happened */
 	else if (query->is_failed)
 		job_end(job, PAY_UNAVAILABLE);
+	else if (job->is_notice)
+		ask_what_was_read(job);
 	else if (!job->is_found ||
 		 (!id_is_none(request->org) && !id_eq(request->org, job->payment.org)))
 		end_unpaid(job, "the sandbox has no such payment");
@@ -300,23 +350,45 @@ static void pay_what_was_read(struct wallet_query *query)
 		job_end_by_state(job);
 }
 
-void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_request *request)
+static void read_job(struct job *job, struct id payment, struct pay_request *request)
 {
-	struct job *job;
-
-	request_begin(p, request);
-	if (!payments_is_sandbox(p)) {
-		answer_without_job(request, PAY_NOT_CONFIGURED);
-		return;
-	}
-	job = job_create(p, JOB_READ);
 	job->payment.id = payment;
-	job->is_pay = true;
 	request_push(&job->waiting, request);
 	job->query = (struct wallet_query){
 		.step = read_payment,
 		.done = pay_what_was_read,
 		.deadline = request->answer_by,
 	};
-	wallet_query(p->wallet, &job->query);
+	wallet_query(job->p->wallet, &job->query);
+}
+
+void job_look_up(struct payments *p, struct id payment, struct pay_request *request)
+{
+	struct job *job = job_create(p, JOB_READ);
+
+	job->is_notice = true;
+	read_job(job, payment, request);
+}
+
+void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_request *request)
+{
+	struct job *job;
+
+	request_begin(p, request);
+	if (!payments_is_sandbox(p)) {
+		request_answer(request, PAY_NOT_CONFIGURED);
+		return;
+	}
+	job = job_create(p, JOB_READ);
+	job->is_pay = true;
+	read_job(job, payment, request);
+}
+
+void payments_refresh(struct payments *p, struct pay_request *request)
+{
+	request_begin(p, request);
+	if (!p->gateway || !p->gateway->is_remote || poll_was_refreshed(p, request->org))
+		request_answer(request, PAY_OK);
+	else
+		poll_refresh(p, request);
 }

@@ -10,13 +10,12 @@
  *	requires_action -> succeeded | failed | cancelled
  *	open -> succeeded | cancelled
  *	failed, cancelled -> succeeded, when the money came in all the same
- *	succeeded -> refunded | disputed;  disputed -> succeeded
+ *	succeeded <-> refunded, disputed: as money goes back and comes again
  *
- * The payment row and its idempotency key are durable before the gateway hears of it; a gateway
- * that needs no preparation gets it as submitted at once. The grant
- * and the change to succeeded are one wallet command with a rider, keyed by the business fact, so
- * that a reply, a poll and a notice together credit once. A restart resolves what was created or
- * submitted by asking the gateway again under the same key.
+ * The payment row and its idempotency key are durable before the gateway hears of it. The grant and
+ *the change to succeeded are one wallet command with a rider, keyed by the business fact, so that a
+ *reply, a poll and a notice together credit once. A restart resolves what was created or submitted
+ *by asking the gateway again under the same key.
  *
  * Amounts of payments are cents; the wallet's are micro-USD.
  */
@@ -25,7 +24,10 @@
 #include "loop/loop.h"
 #include "wallet/wallet.h"
 
+#include <jansson.h>
+
 struct payments;
+struct http;
 
 /* Values are stored. */
 enum payment_kind {
@@ -53,9 +55,12 @@ struct payment_view {
 	enum payment_state state;
 	struct cents credit;
 	struct cents fee;
-	char *url;    /* owned; NULL for none */
-	char *reason; /* owned; why it failed; NULL for none */
+	char *ref;        /* the till's name for it; owned; NULL for none yet */
+	char *charge_ref; /* owned; NULL for none yet */
+	char *url;        /* owned; NULL for none */
+	char *reason;     /* owned; why it failed; NULL for none */
 	struct walltime created;
+	struct walltime expires;  /* an open one is cancelled then */
 	struct walltime finished; /* 0 while it is open */
 };
 
@@ -78,6 +83,7 @@ struct pay_request {
 	struct id org;
 	struct cents amount;
 	const char *idempotency_key; /* buy: the caller's own, NULL for none; borrowed until done */
+	bool wants_news;             /* refresh: also of what went back */
 	struct boottime deadline;
 	void (*done)(struct pay_request *request);
 	void *arg;
@@ -102,19 +108,28 @@ void pay_request_finish(struct pay_request *request);
 enum payments_mode {
 	PAYMENTS_OFF,
 	PAYMENTS_SANDBOX,
+	PAYMENTS_STRIPE,
 };
 
 struct payments_config {
 	enum payments_mode mode;
 	struct decimal fee_percent; /* of top_up_credits */
 	struct cents fee_minimum;
+	/* STRIPE; texts are borrowed until payments_create returns, but for the return URL. */
+	const char *stripe_key;
+	const char *stripe_api_base; /* NULL: Stripe's own */
+	/* The default org's address is the configuration's, whatever the store says; borrowed. */
+	const char *default_org, *default_email;
+	const char *return_url; /* where Stripe's pages lead back to; NULL: nowhere of ours */
+	bool meter;             /* usage and credit are mirrored at Stripe's meter */
 	/* For tests of the rules that count minutes and days; NULL: clock_wall. */
 	struct walltime (*now)(void *arg);
 	void *now_arg;
 };
 
-struct payments *payments_create(struct loop *loop, struct wallet *wallet,
-				 const struct payments_config *config);
+/* NULL and err when the mode's configuration cannot be used. http is for PAYMENTS_STRIPE. */
+struct payments *payments_create(struct loop *loop, struct http *http, struct wallet *wallet,
+				 const struct payments_config *config, struct err *err);
 /* Before the wallet. What is under way stays in the store as it is, and requests that still wait
  * hear nothing. NULL is allowed. */
 void payments_destroy(struct payments *p);
@@ -148,23 +163,80 @@ void payments_resume(struct payments *p);
  * found then. */
 void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_request *request);
 
-/* For readers: newest first, after the cursor (ID_NONE: from the top), at most limit. */
+/* Asks the till about the org's open payments, so that a balance read afterwards is current. done
+ * (PAY_OK, whatever was heard) comes when all are answered or at the deadline; at once where
+ * nothing is open or was asked a moment ago. */
+void payments_refresh(struct payments *p, struct pay_request *request);
+/*
+ * A notice that the till sent, already verified (stripe_signature_verify). It is a hint only: what
+ * it names is asked about, by the same way as a poll. PAY_OK: what it told is durable, or is none
+ * of ours; PAY_PENDING or PAY_UNAVAILABLE: it should be sent again; PAY_BAD_REQUEST: err.
+ */
+void payments_notice(struct payments *p, const json_t *event, struct pay_request *request);
+
+/* Names the till in the store: "sandbox", "stripe", "stripe_test"; "" when payments are off. */
+const char *payments_gateway_name(const struct payments *p);
+
+/* For readers: payments of a till, newest first, after the cursor (ID_NONE: from the top), at most
+ * limit. */
 struct payment_list {
-	struct payment_view *items;
+	struct payment_view *items; /* payments */
 	size_t count;
 	bool has_more;
 };
-MUST_USE enum db_status payment_list_read(struct db *db, struct id org, struct id after,
-					  size_t limit, struct payment_list *out);
+MUST_USE enum db_status payment_list_read(struct db *db, const char *gateway, struct id org,
+					  struct id after, size_t limit, struct payment_list *out);
 void payment_list_finish(struct payment_list *list);
+
+/* What was paid and what went back, one list in the same order; id is its place in it. */
+enum money_item_type {
+	MONEY_INVOICE,
+	MONEY_CHARGE,
+	MONEY_REFUND,
+	MONEY_DISPUTE,
+};
+struct money_item {
+	struct id id;
+	enum money_item_type type;
+	char *ref;    /* a refund's or dispute's name at the till; owned; NULL: a payment */
+	char *status; /* owned */
+	struct cents amount;
+	struct walltime created;
+	char *url; /* owned; NULL: none */
+};
+struct money_list {
+	struct money_item *items;
+	size_t count;
+	bool has_more;
+};
+MUST_USE enum db_status money_list_read(struct db *db, const char *gateway, struct id org,
+					struct id after, size_t limit, struct money_list *out);
+void money_list_finish(struct money_list *list);
 
 /* Auto-reload as the balance shows it. last_trouble is owned, NULL for none. */
 struct reload_view {
 	char *last_trouble;
 	bool in_flight;
+	int64_t declines; /* one after the other, since the last success */
 };
 MUST_USE enum db_status reload_view_read(struct db *db, struct id org, struct reload_view *out);
 void reload_view_finish(struct reload_view *v);
+
+/*
+ * The mirror of usage and credit at the till's meter. It begins with what happens after the first
+ * start of a process that has it switched on; switched off it stands still, and goes on from there.
+ */
+struct mirror_view {
+	bool is_started; /* ever, for this gateway */
+	struct walltime started;
+	int64_t lag_entries; /* of the ledger, not told yet */
+	int64_t lag_grants;
+	char *trouble; /* of the last round, owned; NULL: none */
+	struct walltime trouble_at;
+};
+MUST_USE enum db_status mirror_view_read(const struct payments *p, struct db *db,
+					 struct mirror_view *out);
+void mirror_view_finish(struct mirror_view *v);
 
 /* Every succeeded payment has exactly one grant, and every grant of a payment its payment. Appends
  * a line for each fault. */

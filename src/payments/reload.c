@@ -92,7 +92,7 @@ static void watch_done(struct wallet_query *query)
 			.id = wallet_new_id(p->wallet),
 			.org = watch->due[--watch->due_count],
 			.kind = PAYMENT_RELOAD,
-			.state = PAYMENT_SUBMITTED,
+			.state = p->gateway->is_remote ? PAYMENT_CREATED : PAYMENT_SUBMITTED,
 			.created = payments_now(p),
 		};
 		job_claim(job);
@@ -107,6 +107,7 @@ void payments_watch(struct payments *p, struct id org)
 
 	if (!p->gateway)
 		return;
+	mirror_soon(p);
 	/* Beyond the limit an org waits for its next settlement. */
 	(void)ids_push(&watch->orgs, &watch->orgs_count, &watch->orgs_size, org);
 	if (!watch->query.is_queued)

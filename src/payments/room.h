@@ -16,6 +16,11 @@
 
 #include "payments/gateway.h"
 #include "payments/payment_store.h"
+#include "payments/poller_store.h"
+
+struct back;
+struct mirror;
+struct note;
 
 enum job_phase {
 	JOB_INSERT,
@@ -32,11 +37,14 @@ struct job {
 	struct pay_request *waiting;
 	struct wallet_view after;
 	bool has_after;
-	bool is_look;    /* nobody asked for it */
-	bool is_portal;  /* has no payment */
-	bool is_pay;     /* by the user, in the sandbox */
-	bool is_refused; /* the till cannot be asked like this */
+	struct look *look; /* asked by it; NULL: by somebody else */
+	bool is_portal;    /* has no payment */
+	bool is_pay;       /* by the user, in the sandbox */
+	bool is_notice;    /* the till said that there is news */
+	bool is_refused;   /* the till cannot be asked like this */
+	bool is_forbidden; /* the operator's key may not */
 	bool was_changed;
+	bool supersedes;  /* an earlier invoice, which is ended afterwards */
 	int64_t declines; /* of the reloads before this one */
 	struct gateway_call call;
 	struct wallet_query query; /* READ */
@@ -66,14 +74,25 @@ struct watch {
 };
 
 struct look {
+	struct payments *p; /* NULL: the room is gone, and the claim's callback frees it */
+	bool is_refresh;    /* of one org, for who waits */
+	bool wants_news;    /* also of what went back */
+	struct id org;      /* ID_NONE: all */
+	struct pay_request *waiting;
+	bool is_running, is_forced;
+	bool is_wanted_again;    /* once this one is over */
+	bool claims, is_claimed; /* the poller's turn */
 	struct wallet_query query;
 	struct payment_unfinished_list page;
 	struct id cursor;
-	bool is_last_page;
+	bool is_last_page, has_charges;
+	struct walltime began, oldest, seen;
 	size_t jobs; /* of this page, not over */
 	size_t left; /* still unfinished after they were asked about */
+	struct back *back;
 	int64_t wait_ms;
 	struct loop_timer timer;
+	struct look *next, **link;
 };
 
 struct payments {
@@ -86,12 +105,21 @@ struct payments {
 	struct loop_timer ready_timer;
 	struct loop_timer answer_timer; /* the next request that waits no longer */
 	struct watch watch;
-	struct look look;
+	struct look *look;
+	struct look *refreshes;
+	struct mirror *mirror; /* NULL: off */
+	struct id poller;      /* this process among those of the store */
+	struct id refreshed_org;
+	struct boottime refreshed;
+	struct note *notes; /* notices under way */
 };
 
 struct walltime payments_now(const struct payments *p);
 
 /* requests: payments.c. */
+void request_begin(struct payments *p, struct pay_request *request);
+/* An answer without a job; it comes in a later turn as all do. */
+void request_answer(struct pay_request *request, enum pay_outcome outcome);
 void request_push(struct pay_request **list, struct pay_request *request);
 /* Takes it out of its list, fills in what the job came to, and has it delivered. */
 void request_ready(struct pay_request *request, const struct job *job, enum pay_outcome outcome);
@@ -107,6 +135,8 @@ void job_claim(struct job *job);
 /* Asks the till what its state calls for: charge, invoice, cancel, or what became of it. */
 void job_till(struct job *job);
 void job_portal(struct job *job);
+/* Reads a payment that the till has news of, and asks about it; payments.c. */
+void job_look_up(struct payments *p, struct id payment, struct pay_request *request);
 void job_grant(struct job *job);
 /* Over: the requests get the outcome, and the job is gone. */
 void job_end(struct job *job, enum pay_outcome outcome);
@@ -126,6 +156,36 @@ void poll_init(struct payments *p);
 void poll_finish(struct payments *p);
 /* There is something unfinished to look after. */
 void poll_soon(struct payments *p);
-void poll_job_over(struct payments *p, bool is_unfinished);
+/* is_granted: there is a charge now, of which something may go back. */
+void poll_job_over(struct look *look, bool is_unfinished, bool is_granted);
+/* The org was looked at a moment ago. */
+bool poll_was_refreshed(const struct payments *p, struct id org);
+void poll_refresh(struct payments *p, struct pay_request *request);
+void look_destroy(struct look *look);
+
+/* back.c: what went back, since a time or of one charge, and (wants_waiting) what became of
+ * reversals that were not over. done comes in a later turn, unless aborted; all that was told is
+ * durable then if was_heard. */
+struct back_question {
+	struct walltime since;
+	const char *charge_ref;
+	bool wants_waiting;
+};
+typedef void back_fn(struct back *back, bool was_heard);
+struct back *back_start(struct payments *p, const struct back_question *question, back_fn *done,
+			void *arg);
+void *back_arg(const struct back *back);
+void back_abort(struct back *back);
+
+/* mirror.c. */
+void mirror_init(struct payments *p);
+void mirror_finish(struct payments *p);
+/* The first use of the store. Again: tells now. */
+void mirror_resume(struct payments *p);
+/* There may be something to tell. */
+void mirror_soon(struct payments *p);
+
+/* notice.c. */
+void notes_finish(struct payments *p);
 
 #endif

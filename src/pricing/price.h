@@ -31,6 +31,15 @@ struct price {
 	struct microusd bound;
 };
 
+/* What a model used. input counts all prompt tokens, those read from a cache among them; output
+ * counts reasoning tokens, too. */
+struct llm_usage {
+	bool is_known;
+	int64_t input;
+	int64_t cached_input;
+	int64_t output;
+};
+
 /* What one execution cost. raw_cost and markup are set for cost_plus only. */
 struct charge {
 	struct microusd amount;

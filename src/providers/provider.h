@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "pricing/price.h"
 #include "wallet/wallet.h"
 
 #include <jansson.h>
@@ -33,8 +34,11 @@ struct provider_result {
 	struct buf content;    /* a JSON array of content blocks; empty: built from structured */
 	int status;            /* HTTP status of the provider, 0 for none */
 	int64_t retry_after_s; /* -1 for none */
-	struct err err;        /* for the outcomes that failed */
-	struct rider *riders;  /* run in the settlement's transaction, charged or not; owned */
+	/* Of a model, also when it failed in mid-stream. */
+	struct llm_usage usage;
+	bool has_begun;       /* failed after the first byte of the answer's content */
+	struct err err;       /* for the outcomes that failed */
+	struct rider *riders; /* run in the settlement's transaction, charged or not; owned */
 };
 
 void provider_result_init(struct provider_result *r);
@@ -48,6 +52,8 @@ struct execution {
 	struct id call;
 	json_t *arguments;
 	int64_t timeout_ms; /* from start */
+	/* The caller's own key for this provider (BYOK); NULL: the operator's is used. */
+	const char *own_key;
 	/* A provider may report progress; NULL when nobody listens. */
 	void (*progress)(struct execution *x, const char *message);
 	/* Called once; takes over result by moving it. Not after cancel. */

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 
 struct balance {
+	struct tool_call *call;
+	struct pay_request refresh;
+	void (*done)(struct wallet_query *query);
 	struct wallet_view view;
 	bool is_there;
 	struct reload_view reload;
@@ -25,6 +28,9 @@ static void balance_finish(struct tool_call *call)
 {
 	struct balance *b = call->state;
 
+	if (b->refresh.payments)
+		payments_abandon(&b->refresh);
+	pay_request_finish(&b->refresh);
 	reload_view_finish(&b->reload);
 	free(b);
 }
@@ -52,11 +58,29 @@ static bool balance_is_read(struct tool_call *call)
 	return true;
 }
 
+static void refreshed(struct pay_request *refresh)
+{
+	struct balance *b = refresh->arg;
+
+	tool_call_query(b->call, balance_step, b->done);
+}
+
+/* Who paid a moment ago wants to see it: open payments are asked about first. */
 static void read_balance(struct tool_call *call, void (*done)(struct wallet_query *query))
 {
-	call->state = xzalloc(sizeof(struct balance));
+	struct balance *b = xzalloc(sizeof(*b));
+
+	b->call = call;
+	b->done = done;
+	b->refresh = (struct pay_request){
+		.org = call->caller.org,
+		.deadline = call->deadline,
+		.done = refreshed,
+		.arg = b,
+	};
+	call->state = b;
 	call->finish = balance_finish;
-	tool_call_query(call, balance_step, done);
+	payments_refresh(call->tools->config.payments, &b->refresh);
 }
 
 static void emit_prices(struct emit *e, const struct tools *tools)

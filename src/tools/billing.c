@@ -16,7 +16,7 @@
 struct billing {
 	struct tool_call *call;
 	struct pay_request request;
-	struct payment_list list;
+	struct money_list list;
 	int64_t limit;
 	struct id after;
 };
@@ -25,8 +25,10 @@ static void billing_finish(struct tool_call *call)
 {
 	struct billing *b = call->state;
 
+	if (b->request.payments)
+		payments_abandon(&b->request);
 	pay_request_finish(&b->request);
-	payment_list_finish(&b->list);
+	money_list_finish(&b->list);
 	free(b);
 }
 
@@ -100,6 +102,18 @@ static void reply_bad_request(struct tool_call *call, const struct pay_request *
 	tool_call_error(call, &error);
 }
 
+static void reply_trouble(struct tool_call *call, const struct pay_request *r, enum error_code code)
+{
+	struct tool_error error;
+
+	tool_error_init(&error, code);
+	if (err_is_set(&r->err))
+		tool_error_message(&error, "%s", r->err.text);
+	if (code == ERROR_UPSTREAM_ERROR)
+		tool_error_hint(&error, "Nothing was charged. Try again later.");
+	tool_call_error(call, &error);
+}
+
 /* True when the request came to something that has a result; else the call has ended. */
 static bool has_result(struct tool_call *call, const struct pay_request *r)
 {
@@ -118,13 +132,15 @@ static bool has_result(struct tool_call *call, const struct pay_request *r)
 		reply_conflict(call);
 		return false;
 	case PAY_NOT_CONFIGURED:
-		tool_call_fail(call, ERROR_PAYMENTS_NOT_CONFIGURED);
+		reply_trouble(call, r, ERROR_PAYMENTS_NOT_CONFIGURED);
 		return false;
 	case PAY_BAD_REQUEST:
 		reply_bad_request(call, r);
 		return false;
 	case PAY_UNAVAILABLE:
-		tool_call_fail(call, ERROR_STORE_UNAVAILABLE);
+		/* With a text it is the payment service. */
+		reply_trouble(call, r,
+			      err_is_set(&r->err) ? ERROR_UPSTREAM_ERROR : ERROR_STORE_UNAVAILABLE);
 		return false;
 	}
 	die("pay outcome %d", (int)r->outcome);
@@ -185,6 +201,20 @@ static void buy_start(struct tool_call *call)
 	payments_buy(call->tools->config.payments, &b->request);
 }
 
+/* The same amount again finds this payment, so nothing is made twice. */
+static void reply_no_page(struct tool_call *call, const struct pay_request *r)
+{
+	struct tool_error error;
+	struct emit e;
+
+	tool_error_init(&error, ERROR_UPSTREAM_ERROR);
+	tool_error_message(&error, "The payment service has not made the page yet.");
+	tool_error_hint(&error, "Ask for the same amount again: it goes on with the same payment.");
+	emit_init(&e, &error.members);
+	emit_key_id(&e, "payment_id", "pay", r->payment.id);
+	tool_call_error(call, &error);
+}
+
 static void top_up_done(struct pay_request *r)
 {
 	struct billing *b = r->arg;
@@ -195,6 +225,10 @@ static void top_up_done(struct pay_request *r)
 
 	if (!has_result(call, r))
 		return;
+	if (!r->payment.url) {
+		reply_no_page(call, r);
+		return;
+	}
 	credit = usd_of(r->payment.credit);
 	fee = usd_of(r->payment.fee);
 	emit_init(&e, &out);
@@ -255,23 +289,40 @@ static bool invoices_step(struct wallet_query *query, struct db *db)
 	struct tool_call *call = tool_call_of(query);
 	struct billing *b = call->state;
 
-	if (payment_list_read(db, call->caller.org, b->after, (size_t)b->limit, &b->list) != DB_OK)
+	if (money_list_read(db, payments_gateway_name(call->tools->config.payments),
+			    call->caller.org, b->after, (size_t)b->limit, &b->list) != DB_OK)
 		query->is_failed = true;
 	return true;
 }
 
-static void emit_invoice(struct emit *e, const struct payment_view *p)
+static const char *type_name(enum money_item_type type)
 {
-	struct microusd amount = microusd_plus(usd_of(p->credit), usd_of(p->fee));
+	switch (type) {
+	case MONEY_INVOICE:
+		return "invoice";
+	case MONEY_CHARGE:
+		return "charge";
+	case MONEY_REFUND:
+		return "refund";
+	case MONEY_DISPUTE:
+		return "dispute";
+	}
+	die("money item type %d", (int)type);
+}
 
+static void emit_item(struct emit *e, const struct money_item *item)
+{
 	emit_object(e);
-	emit_key_id(e, "id", "pay", p->id);
-	emit_key_text(e, "type", p->kind == PAYMENT_TOP_UP ? "invoice" : "charge");
-	emit_key_text(e, "status", payment_state_name(p->state));
-	emit_key_usd(e, "amount_usd", amount);
+	if (item->ref)
+		emit_key_text(e, "id", item->ref);
+	else
+		emit_key_id(e, "id", "pay", item->id);
+	emit_key_text(e, "type", type_name(item->type));
+	emit_key_text(e, "status", item->status);
+	emit_key_usd(e, "amount_usd", usd_of(item->amount));
 	emit_key(e, "created");
-	emit_walltime(e, p->created);
-	emit_key_text(e, "url", p->url);
+	emit_walltime(e, item->created);
+	emit_key_text(e, "url", item->url);
 	emit_object_end(e);
 }
 
@@ -291,7 +342,7 @@ static void invoices_done(struct wallet_query *query)
 	emit_key(&e, "items");
 	emit_array(&e);
 	for (size_t i = 0; i < b->list.count; i++)
-		emit_invoice(&e, &b->list.items[i]);
+		emit_item(&e, &b->list.items[i]);
 	emit_array_end(&e);
 	emit_key(&e, "next_cursor");
 	if (b->list.has_more)
@@ -305,6 +356,14 @@ static void invoices_done(struct wallet_query *query)
 	buf_finish(&out);
 }
 
+/* The list is our own; what the till knows more of it was asked for first. */
+static void invoices_refreshed(struct pay_request *r)
+{
+	struct billing *b = r->arg;
+
+	tool_call_query(b->call, invoices_step, invoices_done);
+}
+
 static void invoices_start(struct tool_call *call)
 {
 	const json_t *cursor = json_object_get(call->arguments, "cursor");
@@ -315,7 +374,7 @@ static void invoices_start(struct tool_call *call)
 		tool_call_fail(call, ERROR_PAYMENTS_NOT_CONFIGURED);
 		return;
 	}
-	b = begin(call, NULL);
+	b = begin(call, invoices_refreshed);
 	b->limit = INVOICES_DEFAULT;
 	if (limit)
 		CHECK(edge_i64(limit, &b->limit));
@@ -323,7 +382,8 @@ static void invoices_start(struct tool_call *call)
 		tool_call_bad_field(call, "cursor", "is not a next_cursor of an earlier answer");
 		return;
 	}
-	tool_call_query(call, invoices_step, invoices_done);
+	b->request.wants_news = true;
+	payments_refresh(call->tools->config.payments, &b->request);
 }
 
 const struct tool_entry TOOLS_BILLING[] = {

@@ -51,10 +51,10 @@ static const struct error_kind KINDS[] = {
 	[ERROR_UPSTREAM_TIMEOUT] = {"UPSTREAM_TIMEOUT", "upstream", 504, true,
 				    "The provider did not answer in time.",
 				    "The tokens are back. Try again later."},
-	[ERROR_PAYMENTS_NOT_CONFIGURED] =
-		{"PAYMENTS_NOT_CONFIGURED", "configuration", 503, false,
-		 "Payments are not configured.",
-		 "The operator sets FAREBOX_PAYMENTS; sandbox is a till of play money."},
+	[ERROR_PAYMENTS_NOT_CONFIGURED] = {"PAYMENTS_NOT_CONFIGURED", "configuration", 503, false,
+					   "Payments are not configured.",
+					   "The operator sets STRIPE_SECRET_KEY, or "
+					   "FAREBOX_PAYMENTS=sandbox for play money."},
 	[ERROR_STORE_UNAVAILABLE] = {"STORE_UNAVAILABLE", "unavailable", 503, true,
 				     "The wallet's store cannot be used now.",
 				     "Nothing was charged. Try again later."},

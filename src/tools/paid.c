@@ -306,7 +306,8 @@ static bool open_step(struct wallet_query *query, struct db *db)
 	struct paid *paid = call->state;
 	struct payment_list list = {.count = 0};
 
-	if (payment_list_read(db, call->caller.org, ID_NONE, OPEN_PAYMENTS_MAX, &list) != DB_OK)
+	if (payment_list_read(db, payments_gateway_name(call->tools->config.payments),
+			      call->caller.org, ID_NONE, OPEN_PAYMENTS_MAX, &list) != DB_OK)
 		return true;
 	for (size_t i = 0; i < list.count && !paid->open_url; i++) {
 		if (covers(&list.items[i], paid->shortfall))

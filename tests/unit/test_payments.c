@@ -9,7 +9,7 @@ START_TEST(a_state_becomes_only_what_the_table_allows)
 	static const char *const TABLE[] = {
 		/* from: 1 created ... 9 disputed; to in the same order */
 		".xxxxxx..", "..xxxxx..", "....xxx..", "....x.x..", ".......xx",
-		"....x....", "....x....", ".........", "....x....",
+		"....x....", "....x....", "....x...x", "....x..x.",
 	};
 
 	for (int from = 1; from <= 9; from++) {
@@ -255,7 +255,7 @@ START_TEST(without_a_till_every_request_says_so_in_a_later_turn)
 
 	house_open(&h, store_new(), NULL);
 	payments_destroy(h.payments);
-	h.payments = payments_create(h.loop, h.wallet, &config);
+	h.payments = payments_create(h.loop, NULL, h.wallet, &config, NULL);
 	ck_assert(!payments_is_on(h.payments) && !payments_is_sandbox(h.payments));
 	payments_buy(h.payments, &asked_init(&asked[0], h.org, 2500, NULL)->request);
 	payments_top_up(h.payments, &asked_init(&asked[1], h.org, 2500, NULL)->request);

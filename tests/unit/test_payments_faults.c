@@ -102,7 +102,7 @@ START_TEST(a_lost_answer_is_asked_for_again_and_not_charged_again)
 	ck_assert_int_eq(house_buy(&h, &a, 2500, NULL), PAY_PENDING);
 	ck_assert_int_eq(world->charges, 1);
 	ck_assert_int_eq(house_tokens(&h), 100);
-	ck_assert(loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(loop_timer_is_set(&h.payments->look->timer));
 	/* The user tries again: the same payment. */
 	ck_assert_int_eq(house_buy(&h, &b, 2500, NULL), PAY_OK);
 	ck_assert(b.request.is_replayed && id_eq(a.request.payment.id, b.request.payment.id));
@@ -384,8 +384,9 @@ START_TEST(a_buy_that_was_said_not_to_have_happened_is_never_charged)
 	id_text("x", h.payments->jobs->payment.id, id);
 	id_text("x", h.org, org);
 	(void)snprintf(text, sizeof(text),
-		       "INSERT INTO payment VALUES (x'%s', x'%s', 1, 2, 1, 2500, 0, NULL, 'till', "
-		       "NULL, NULL, NULL, 1, NULL)",
+		       "INSERT INTO payment (id, org, kind, state, attempt, credit_cents, "
+		       "fee_cents, gateway, created_ms) "
+		       "VALUES (x'%s', x'%s', 1, 2, 1, 2500, 0, 'till', 1)",
 		       id + 2, org + 2);
 	sql(path, text);
 	ck_assert(db_begin(wallet_db(other.wallet), 1000) == DB_OK);

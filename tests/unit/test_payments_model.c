@@ -126,11 +126,28 @@ static void model_reload_ended(struct model *m, struct model_payment *p)
 		m->declines = 0;
 }
 
+static void expire_all(struct model *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (is_expired(&m->payments[i]))
+			m->payments[i].state = PAYMENT_CANCELLED;
+	}
+}
+
 /* The payment that a new row comes to. */
 static struct model_payment *model_add(struct model *m, const struct op *op, int64_t amount)
 {
-	struct model_payment *p = &m->payments[m->count++];
+	struct model_payment *p;
 
+	/* Of two invoices over the same sum only the new one is to be paid. */
+	for (size_t i = 0; i < m->count && op->kind == PAYMENT_TOP_UP; i++) {
+		p = &m->payments[i];
+		if (p->kind != PAYMENT_TOP_UP || p->state != PAYMENT_OPEN || p->amount != amount)
+			continue;
+		p->state = PAYMENT_CANCELLED;
+		expire_all(m); /* the look that ends it sees the others, too */
+	}
+	p = &m->payments[m->count++];
 	ck_assert_int_lt(m->count, PAYMENTS_MAX);
 	*p = (struct model_payment){.kind = op->kind, .amount = amount, .key = op->key};
 	p->state = op->kind == PAYMENT_TOP_UP ? PAYMENT_OPEN
@@ -232,14 +249,6 @@ static void do_op(struct house *h, struct model *m, const struct op *op)
 					 m->balance * MICROUSD_PER_CENT);
 	}
 	asked_finish(&a);
-}
-
-static void expire_all(struct model *m)
-{
-	for (size_t i = 0; i < m->count; i++) {
-		if (is_expired(&m->payments[i]))
-			m->payments[i].state = PAYMENT_CANCELLED;
-	}
 }
 
 /* The process ends somewhere in the middle; the next one picks up what stands in the store. */

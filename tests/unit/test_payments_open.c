@@ -177,7 +177,7 @@ START_TEST(open_payments_expire_after_a_day_at_the_next_look)
 	payments_resume(h.payments);
 	house_run(&h);
 	ck_assert_int_eq(house_state(&h), PAYMENT_REQUIRES_ACTION);
-	ck_assert(loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(loop_timer_is_set(&h.payments->look->timer));
 	clock_offset_ms += 21000;
 	/* Paying is a look, too. */
 	ck_assert_int_eq(house_pay(&h, &b, a.request.payment.id), PAY_BAD_REQUEST);
@@ -195,7 +195,7 @@ START_TEST(open_payments_expire_after_a_day_at_the_next_look)
 	asked_finish(&b);
 	payments_resume(h.payments);
 	house_run(&h);
-	ck_assert(!loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(!loop_timer_is_set(&h.payments->look->timer));
 	ck_assert_int_eq(house_tokens(&h), 603);
 	house_proves_itself(&h);
 	house_close(&h);
@@ -265,7 +265,7 @@ START_TEST(the_looks_get_rarer_and_stop_when_nothing_is_left)
 	struct look *look;
 
 	house_open(&h, store_new(), world);
-	look = &h.payments->look;
+	look = h.payments->look;
 	payments_resume(h.payments);
 	house_run(&h);
 	ck_assert(!loop_timer_is_set(&look->timer));
@@ -329,20 +329,22 @@ START_TEST(the_list_is_newest_first_and_goes_on_after_a_cursor)
 		ck_assert_int_eq(house_buy(&h, &a, 1000 + i, NULL), PAY_OK);
 		asked_finish(&a);
 	}
-	ck_assert(payment_list_read(wallet_db(h.wallet), h.org, ID_NONE, 2, &list) == DB_OK);
+	ck_assert(payment_list_read(wallet_db(h.wallet), "sandbox", h.org, ID_NONE, 2, &list) ==
+		  DB_OK);
 	ck_assert(list.count == 2 && list.has_more);
 	ck_assert_int_eq(list.items[0].credit.v, 1004);
 	ck_assert_int_eq(list.items[1].credit.v, 1003);
 	for (struct id after = list.items[1].id; true;) {
 		payment_list_finish(&list);
-		ck_assert(payment_list_read(wallet_db(h.wallet), h.org, after, 3, &list) == DB_OK);
+		ck_assert(payment_list_read(wallet_db(h.wallet), "sandbox", h.org, after, 3,
+					    &list) == DB_OK);
 		ck_assert(list.count == 3 && !list.has_more);
 		ck_assert_int_eq(list.items[2].credit.v, 1000);
 		break;
 	}
 	payment_list_finish(&list);
-	ck_assert(payment_list_read(wallet_db(h.wallet), wallet_new_id(h.wallet), ID_NONE, 3,
-				    &list) == DB_OK);
+	ck_assert(payment_list_read(wallet_db(h.wallet), "sandbox", wallet_new_id(h.wallet),
+				    ID_NONE, 3, &list) == DB_OK);
 	ck_assert(list.count == 0 && !list.has_more);
 	payment_list_finish(&list);
 	house_close(&h);

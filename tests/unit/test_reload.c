@@ -409,7 +409,7 @@ START_TEST(an_outage_is_not_a_decline)
 	view = view_of(&h);
 	ck_assert(view.in_flight && !view.last_trouble);
 	ck_assert(house_prefs(&h).auto_reload_enabled);
-	ck_assert(loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(loop_timer_is_set(&h.payments->look->timer));
 	world->answer = GATEWAY_SUCCEEDED;
 	payments_resume(h.payments);
 	house_run(&h);
@@ -430,7 +430,7 @@ START_TEST(a_sibling_that_died_in_a_reload_is_noticed)
 	house_prefers(&h, true, 500, 2000, -1);
 	payments_resume(h.payments);
 	house_run(&h);
-	ck_assert(!loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(!loop_timer_is_set(&h.payments->look->timer));
 	house_open(&sibling, path, world);
 	world->is_silent = true;
 	payments_watch(sibling.payments, sibling.org);
@@ -438,7 +438,7 @@ START_TEST(a_sibling_that_died_in_a_reload_is_noticed)
 	house_close(&sibling);
 	world->is_silent = false;
 	house_watch(&h);
-	ck_assert(loop_timer_is_set(&h.payments->look.timer));
+	ck_assert(loop_timer_is_set(&h.payments->look->timer));
 	payments_resume(h.payments);
 	house_run(&h);
 	ck_assert_int_eq(world->charges, 1);

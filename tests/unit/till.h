@@ -201,7 +201,7 @@ static inline void house_open(struct house *h, const char *path, struct world *w
 	h->wallet = store_wallet(path, 100);
 	h->payments = world ? payments_create_with(h->loop, h->wallet, &config,
 						   till_create(h->loop, world))
-			    : payments_create(h->loop, h->wallet, &config);
+			    : payments_create(h->loop, NULL, h->wallet, &config, NULL);
 	h->org = store_default_org(h->wallet);
 	loop_set_turn_end(h->loop, house_turn_end, h);
 	loop_timer_init(&h->kick, h->loop, house_kick, h);
@@ -347,7 +347,8 @@ static inline struct payment_list house_list(struct house *h)
 {
 	struct payment_list list = {0};
 
-	ck_assert(payment_list_read(wallet_db(h->wallet), h->org, ID_NONE, 500, &list) == DB_OK);
+	ck_assert(payment_list_read(wallet_db(h->wallet), payments_gateway_name(h->payments),
+				    h->org, ID_NONE, 500, &list) == DB_OK);
 	return list;
 }
 

@@ -1,0 +1,141 @@
+#include "payments/poller_store.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+struct poller_row {
+	bool is_there;
+	struct id holder;
+	struct walltime until, next, seen;
+};
+
+static void read_row(void *arg, const struct db_row *row)
+{
+	struct poller_row *out = arg;
+
+	*out = (struct poller_row){
+		.is_there = true,
+		.holder = db_row_id(row, "holder"),
+		.until = db_row_walltime(row, "until_ms"),
+		.next = db_row_walltime(row, "next_ms"),
+		.seen = db_row_walltime(row, "seen_ms"),
+	};
+}
+
+static void write_claim(struct db *db, const struct poller_claim *c)
+{
+	static const char SQL[] =
+		"INSERT INTO poller (gateway, holder, until_ms, next_ms, seen_ms) "
+		"VALUES ($1, $2, $3, $4, 0) ON CONFLICT (gateway) DO UPDATE SET "
+		"holder = excluded.holder, until_ms = excluded.until_ms, "
+		"next_ms = excluded.next_ms";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_text(s, c->gateway);
+	db_bind_id(s, c->holder);
+	db_bind_walltime(s, (struct walltime){.ms = c->now.ms + POLLER_TURN_MS});
+	db_bind_walltime(s, (struct walltime){.ms = c->now.ms + c->wait_ms});
+	db_queue_write(s, 1);
+}
+
+static void claim_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	static const char SQL[] =
+		"SELECT holder, until_ms, next_ms, seen_ms FROM poller WHERE gateway = $1";
+	struct poller_claim *c = container_of(rider, struct poller_claim, rider);
+	struct poller_row row = {.is_there = false};
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	(void)cmd;
+	db_bind_text(s, c->gateway);
+	db_queue(s, read_row, &row);
+	db_wait(db);
+	c->is_ours = c->is_held = false;
+	c->seen = row.seen;
+	/* A turn that seems to last longer than turns do is of a clock that was set back. */
+	if (row.is_there && !id_eq(row.holder, c->holder) && row.until.ms > c->now.ms &&
+	    row.until.ms - c->now.ms <= POLLER_TURN_MS) {
+		c->is_held = true;
+		c->again = row.until;
+		return;
+	}
+	if (row.is_there && !c->is_forced && row.next.ms > c->now.ms &&
+	    row.next.ms - c->now.ms <= PAYMENT_LOOK_MS_MAX) {
+		c->again = row.next;
+		return;
+	}
+	c->is_ours = true;
+	write_claim(db, c);
+}
+
+static void claim_destroy(struct rider *rider)
+{
+	free(container_of(rider, struct poller_claim, rider));
+}
+
+struct poller_claim *poller_claim_create(const char *gateway, struct id holder)
+{
+	struct poller_claim *c = xzalloc(sizeof(*c));
+
+	c->rider = (struct rider){.apply = claim_apply, .destroy = claim_destroy};
+	c->gateway = gateway;
+	c->holder = holder;
+	return c;
+}
+
+struct release {
+	struct rider rider;
+	const char *gateway;
+	struct id holder;
+	struct walltime seen;
+};
+
+static void release_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	static const char SQL[] =
+		"UPDATE poller SET until_ms = 0, seen_ms = CASE WHEN $1 > seen_ms THEN $1 ELSE "
+		"seen_ms END WHERE gateway = $2 AND holder = $3";
+	struct release *r = container_of(rider, struct release, rider);
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	(void)cmd;
+	db_bind_walltime(s, r->seen);
+	db_bind_text(s, r->gateway);
+	db_bind_id(s, r->holder);
+	db_queue_write(s, -1);
+}
+
+static void release_destroy(struct rider *rider)
+{
+	free(container_of(rider, struct release, rider));
+}
+
+struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen)
+{
+	struct release *r = xzalloc(sizeof(*r));
+
+	r->rider = (struct rider){.apply = release_apply, .destroy = release_destroy};
+	r->gateway = gateway;
+	r->holder = holder;
+	r->seen = seen;
+	return &r->rider;
+}
+
+static void note_row(void *arg, const struct db_row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+}
+
+enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out)
+{
+	static const char SQL[] = "SELECT id FROM payment WHERE gateway = $1 "
+				  "AND charge_ref IS NOT NULL LIMIT 1";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	*out = false;
+	db_bind_text(s, gateway);
+	db_queue(s, note_row, out);
+	return db_flush(db);
+}

@@ -1,0 +1,34 @@
+#ifndef PAYMENTS_POLLER_STORE_H
+#define PAYMENTS_POLLER_STORE_H
+
+/*
+ * One process of a store asks the till at a time: it takes the poller's row for a short while, and
+ * says in it when it will be time again.
+ */
+
+#include "payments/payment_store.h"
+
+struct poller_claim {
+	struct rider rider;
+	/* In. */
+	const char *gateway;
+	struct id holder;
+	struct walltime now;
+	bool is_forced; /* not only when it is time */
+	int64_t wait_ms;
+	/* Out. */
+	bool is_ours;
+	bool is_held;          /* by another holder; else it is not time */
+	struct walltime again; /* when to try again, if it is not ours */
+	struct walltime seen;  /* refunds and disputes are known up to then; 0: never looked */
+};
+
+struct poller_claim *poller_claim_create(const char *gateway, struct id holder);
+
+/* Ends the turn of this holder. seen 0: as it was. */
+struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen);
+
+/* Whether anything could have gone back: there is a charge of this gateway. */
+MUST_USE enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * What went back: refunds and disputes, asked for since a time, by charge, or one by its name; and
+ * what a webhook event is about.
+ */
+
+#include "payments/stripe_flow.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "json/edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	enum reversal_kind kind;
+	const char *path;
+} LISTS[] = {
+	{REVERSAL_REFUND, "/v1/refunds"},
+	{REVERSAL_DISPUTE, "/v1/disputes"},
+};
+
+struct asking {
+	struct stripe_gateway *g;
+	struct gateway_news *news;
+	struct stripe_call http;
+	bool is_calling;
+	size_t list;
+	int64_t pages;
+	char *path, *form; /* owned */
+};
+
+static void asking_free(struct asking *a)
+{
+	stripe_call_finish(&a->http);
+	free(a->path);
+	free(a->form);
+	free(a);
+}
+
+static void asking_end(struct asking *a, bool is_failed)
+{
+	struct gateway_news *news = a->news;
+
+	news->is_failed = is_failed;
+	news->state = NULL;
+	asking_free(a);
+	news->done(news);
+}
+
+static bool is_one_of(const char *text, const char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (text && strcmp(text, texts[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A refund counts from its making on, as in the charge's refunded amount, and not if it failed. */
+static void read_refund(const json_t *object, struct gateway_reversal *r)
+{
+	static const char *const FAILED[] = {"failed", "canceled"};
+
+	r->is_taken = !is_one_of(r->status, FAILED, ARRAY_LEN(FAILED));
+	r->turn = r->is_taken ? 1 : 2;
+	r->is_over = !r->is_taken || strcmp(r->status, "succeeded") == 0;
+	(void)object;
+}
+
+/* On which side the money of a dispute is say its balance transactions, one a change of sides. A
+ * dispute without any says it by its status. */
+static void read_dispute(const json_t *object, struct gateway_reversal *r)
+{
+	static const char *const WITHDRAWN[] = {"needs_response", "under_review", "lost"};
+	static const char *const OVER[] = {"lost", "won", "warning_closed", "prevented"};
+	const json_t *moves = json_object_get(object, "balance_transactions");
+	size_t n = json_array_size(moves), i;
+	const json_t *move;
+	int64_t sum = 0, amount;
+
+	json_array_foreach (moves, i, move) {
+		if (edge_i64(json_object_get(move, "amount"), &amount))
+			sum += amount;
+	}
+	r->is_over = is_one_of(r->status, OVER, ARRAY_LEN(OVER));
+	r->turn = (int64_t)n;
+	r->is_taken = sum < 0;
+	if (n) {
+		/* Won, and the money is not back yet. */
+		r->is_over = r->is_over && (!r->is_taken || strcmp(r->status, "lost") == 0);
+		return;
+	}
+	r->is_taken = is_one_of(r->status, WITHDRAWN, ARRAY_LEN(WITHDRAWN));
+	r->turn = r->is_taken ? 1 : 0;
+	if (strcmp(r->status, "won") == 0)
+		r->turn = 2;
+}
+
+static void tell(struct asking *a, enum reversal_kind kind, const json_t *object)
+{
+	struct gateway_reversal r = {
+		.kind = kind,
+		.ref = stripe_text_member(object, "id"),
+		.charge_ref = stripe_id_member(object, "payment_intent"),
+		.status = stripe_text_member(object, "status"),
+		.created = stripe_time_member(object, "created"),
+	};
+
+	/* Of a charge without an intent: none of ours. */
+	if (!r.ref || !r.charge_ref || !r.status ||
+	    !stripe_cents_member(object, "amount", &r.amount))
+		return;
+	if (kind == REVERSAL_REFUND)
+		read_refund(object, &r);
+	else
+		read_dispute(object, &r);
+	a->news->item(a->news, &r);
+}
+
+static void ask_list(struct asking *a, const char *after);
+
+static void next_list(struct asking *a)
+{
+	a->pages = 0;
+	if (++a->list < ARRAY_LEN(LISTS))
+		ask_list(a, NULL);
+	else
+		asking_end(a, false);
+}
+
+static void on_list(struct stripe_call *http)
+{
+	struct asking *a = http->arg;
+	const json_t *data = json_object_get(http->object, "data");
+	const json_t *object;
+	const char *last;
+	size_t i;
+
+	a->is_calling = false;
+	if (http->outcome != STRIPE_OK) {
+		log_warn("event=reversals_not_read path=%s reason=%s", LISTS[a->list].path,
+			 http->text ? log_quote(http->text) : "none");
+		asking_end(a, true);
+		return;
+	}
+	json_array_foreach (data, i, object)
+		tell(a, LISTS[a->list].kind, object);
+	last = stripe_text_member(json_array_get(data, json_array_size(data) - 1), "id");
+	if (last && json_is_true(json_object_get(http->object, "has_more")) &&
+	    ++a->pages < TILL_PAGES_MAX) {
+		CLEANUP(free_charp) char *after = xstrdup(last);
+
+		ask_list(a, after);
+	} else {
+		next_list(a);
+	}
+}
+
+static void on_one(struct stripe_call *http)
+{
+	struct asking *a = http->arg;
+
+	a->is_calling = false;
+	if (http->outcome == STRIPE_OK)
+		tell(a, a->news->kind, http->object);
+	asking_end(a, http->outcome != STRIPE_OK && http->outcome != STRIPE_NOT_FOUND);
+}
+
+static void get(struct asking *a, TAKES char *path, struct buf *form,
+		void (*done)(struct stripe_call *http))
+{
+	stripe_call_finish(&a->http);
+	free(a->path);
+	free(a->form);
+	a->path = path;
+	a->form = xasprintf("%.*s", (int)form->len, form->len ? form->p : "");
+	buf_finish(form);
+	a->http = (struct stripe_call){
+		.method = "GET",
+		.path = a->path,
+		.form = a->form,
+		.give_up = a->news->give_up,
+		.done = done,
+		.arg = a,
+	};
+	a->is_calling = true;
+	stripe_start(a->g->stripe, &a->http);
+}
+
+static void ask_list(struct asking *a, const char *after)
+{
+	const struct gateway_news *news = a->news;
+	struct buf form = BUF_INIT;
+
+	stripe_form(&form, "payment_intent", news->charge_ref);
+	if (!news->charge_ref)
+		stripe_form_i64(&form, "created[gte]", news->since.ms / 1000);
+	stripe_form_i64(&form, "limit", 100);
+	stripe_form(&form, "starting_after", after);
+	get(a, xstrdup(LISTS[a->list].path), &form, on_list);
+}
+
+void stripe_news(struct gateway *g, struct gateway_news *news)
+{
+	struct asking *a = xzalloc(sizeof(*a));
+	struct buf form = BUF_INIT;
+
+	a->g = container_of(g, struct stripe_gateway, gateway);
+	a->news = news;
+	news->state = a;
+	if (news->ref)
+		get(a,
+		    xasprintf("%s/%s", LISTS[news->kind == REVERSAL_DISPUTE ? 1 : 0].path,
+			      news->ref),
+		    &form, on_one);
+	else
+		ask_list(a, NULL);
+}
+
+void stripe_news_abort(struct gateway *g, struct gateway_news *news)
+{
+	struct asking *a = news->state;
+
+	(void)g;
+	if (!a)
+		return;
+	if (a->is_calling)
+		stripe_cancel(&a->http);
+	news->state = NULL;
+	asking_free(a);
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool stripe_notice(struct gateway *g, const json_t *event, struct gateway_notice *out,
+		   struct err *err)
+{
+	static const char *const BACK[] = {"charge.refund", "refund.", "charge.dispute."};
+	const struct stripe_gateway *s = container_of(g, struct stripe_gateway, gateway);
+	const json_t *object = json_object_get(json_object_get(event, "data"), "object");
+	const json_t *livemode = json_object_get(event, "livemode");
+	const char *type = stripe_text_member(event, "type");
+
+	if (!type || !json_is_object(object))
+		return err_set(err, "the body is no event: it has no type or no data.object");
+	if (json_is_boolean(livemode) && json_is_true(livemode) != s->is_live)
+		return err_set(err, "the event is of %s mode, the key in STRIPE_SECRET_KEY is not",
+			       s->is_live ? "test" : "live");
+	for (size_t i = 0; i < ARRAY_LEN(BACK); i++) {
+		if (starts_with(type, BACK[i]))
+			out->charge_ref = stripe_id_member(object, "payment_intent");
+	}
+	if (!out->charge_ref &&
+	    (starts_with(type, "payment_intent.") || starts_with(type, "invoice.") ||
+	     starts_with(type, "checkout.session.")))
+		out->payment = stripe_payment_of(object);
+	return true;
+}
