@@ -13,13 +13,10 @@
 #include <unistd.h>
 
 static const struct command *const ROOT_COMMANDS[] = {
-	&COMMAND_MCP,     &COMMAND_CALL,
-	&COMMAND_QUOTE,   &COMMAND_TOOLS,
-	&COMMAND_BILLING, &COMMAND_KEYS,
-	&COMMAND_ORGS,    &COMMAND_GRANT,
-	&COMMAND_LEDGER,  &COMMAND_SANDBOX,
-	&COMMAND_CONFIG,  &COMMAND_HELP,
-	&COMMAND_VERSION, NULL,
+	&COMMAND_MCP,     &COMMAND_CALL,    &COMMAND_QUOTE,   &COMMAND_TOOLS,
+	&COMMAND_BILLING, &COMMAND_KEYS,    &COMMAND_ORGS,    &COMMAND_GRANT,
+	&COMMAND_LEDGER,  &COMMAND_SANDBOX, &COMMAND_WEBHOOK, &COMMAND_CONFIG,
+	&COMMAND_DOCTOR,  &COMMAND_HELP,    &COMMAND_VERSION, NULL,
 };
 
 static const char *const ROOT_EXAMPLES[] = {
@@ -36,11 +33,18 @@ const struct command COMMAND_ROOT = {
 		"does.\n"
 		"\n"
 		"Environment:\n"
-		"  FAREBOX_CONFIG    farebox.json; without it, the built-in tools only\n"
-		"  FAREBOX_STORE     the wallet's file; default ~/.local/share/farebox/wallet.db\n"
-		"  FAREBOX_API_KEY   the caller's key (or FAREBOX_API_KEY_FILE)\n"
-		"  FAREBOX_PAYMENTS  sandbox or off; off without it\n"
-		"  FAREBOX_LOG       error, warn, info or debug; lines on stderr\n"
+		"  FAREBOX_CONFIG         farebox.json; without it, the built-in tools only\n"
+		"  FAREBOX_STORE          the wallet's file; default "
+		"~/.local/share/farebox/wallet.db\n"
+		"  FAREBOX_API_KEY        the caller's key\n"
+		"  FAREBOX_PAYMENTS       stripe, sandbox or off; default stripe when its key is "
+		"set, "
+		"else off\n"
+		"  STRIPE_SECRET_KEY      the key of your Stripe account, secret or restricted\n"
+		"  STRIPE_WEBHOOK_SECRET  for 'farebox webhook'; several while one is rolled\n"
+		"  FAREBOX_LOG            error, warn, info or debug; lines on stderr\n"
+		"A secret may come from a file instead: STRIPE_SECRET_KEY_FILE names it, and so "
+		"on.\n"
 		"\n"
 		"Exit status: 0 ok, 1 failed, 2 usage.",
 	.examples = ROOT_EXAMPLES,

@@ -3,6 +3,7 @@
 #include "cli/run.h"
 #include "json/emit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void emit_org(struct emit *e, const struct org_view *org, const struct wallet_view *view)
@@ -26,12 +27,8 @@ static bool is_email(const char *text)
 	return at && at != text && at[1] && !strchr(at + 1, '@') && !strpbrk(text, " \t\r\n<>,;");
 }
 
-static bool check_options(struct cli *cli, const char *name, const char *email)
+static bool check_email(struct cli *cli, const char *email)
 {
-	if (!cli_check_text(cli, "name", name, ORG_NAME_BYTES_MAX))
-		return false;
-	if (!email)
-		return true;
 	if (!cli_check_text(cli, "email", email, CLI_EMAIL_BYTES_MAX))
 		return false;
 	if (is_email(email))
@@ -41,19 +38,33 @@ static bool check_options(struct cli *cli, const char *name, const char *email)
 	return false;
 }
 
+static bool check_options(struct cli *cli, const char *name, const char *email)
+{
+	if (!cli_check_text(cli, "name", name, ORG_NAME_BYTES_MAX))
+		return false;
+	return !email || check_email(cli, email);
+}
+
+static void print_org(const struct cli *cli, const struct org_view *org,
+		      const struct wallet_view *view)
+{
+	struct buf json = BUF_INIT;
+	struct emit e;
+
+	emit_init(&e, &json);
+	emit_org(&e, org, view);
+	emit_done(&e);
+	print_json(cli, buf_slice(&json));
+	buf_finish(&json);
+}
+
 static void print_created(const struct cli *cli, struct org_view *org,
 			  const struct cmd_result *result)
 {
 	char id[ID_TEXT_SIZE], tokens[MONEY_TEXT_SIZE];
-	struct buf json = BUF_INIT;
-	struct emit e;
 
 	if (cli->wants_json) {
-		emit_init(&e, &json);
-		emit_org(&e, org, &result->after);
-		emit_done(&e);
-		print_json(cli, buf_slice(&json));
-		buf_finish(&json);
+		print_org(cli, org, &result->after);
 		return;
 	}
 	id_text("org", org->id, id);
@@ -91,6 +102,50 @@ static int run_create(struct cli *cli)
 	print_created(cli, &org, &result);
 	org_view_finish(&org);
 	return CLI_OK;
+}
+
+static void print_email(const struct cli *cli, const struct org_view *org,
+			const struct wallet_view *view)
+{
+	const char *configured = app_default_email(cli->app);
+
+	if (cli->wants_json)
+		print_org(cli, org, view);
+	else
+		cli_note("invoices of %s go to %s", org->name, org->email);
+	if (configured && strcmp(org->name, app_default_org(cli->app)) == 0 &&
+	    strcmp(configured, org->email) != 0)
+		cli_note("but while farebox.json has org.email, %s is used for this org",
+			 configured);
+}
+
+static int run_email(struct cli *cli)
+{
+	const char *email = cli_value(cli, "email");
+	struct org_view org = {.name = NULL};
+	struct cmd_result result;
+	struct wallet_cmd *cmd;
+	int status = CLI_FAILED;
+	struct db *db;
+
+	if (!check_email(cli, email))
+		return CLI_USAGE;
+	db = cli_db(cli);
+	if (!db)
+		return CLI_FAILED;
+	if (!cli_find_org(cli, db, cli_value(cli, "org"), &org, &status))
+		return status;
+	cmd = wallet_cmd_create(WALLET_OP_ORG_EMAIL, (struct caller){.org = org.id});
+	cmd->email = xstrdup(email);
+	if (cli_submit(cli, cmd, &result)) {
+		CHECK(result.outcome == WALLET_OK); /* orgs are never taken away */
+		free(org.email);
+		org.email = xstrdup(email);
+		print_email(cli, &org, &result.after);
+		status = CLI_OK;
+	}
+	org_view_finish(&org);
+	return status;
 }
 
 static bool add_org(struct db *db, const struct org_view *org, struct table *t, struct emit *e)
@@ -184,7 +239,26 @@ static const struct command LIST = {
 	.run = run_list,
 };
 
-static const struct command *const COMMANDS[] = {&CREATE, &LIST, NULL};
+static const struct option_spec EMAIL_OPTIONS[] = {
+	{"org", "ORG", "Name or id of the org.", true},
+	{"email", "ADDRESS", "Where its invoices go.", true},
+	{.name = NULL},
+};
+static const char *const EMAIL_EXAMPLES[] = {
+	"farebox orgs email --org acme --email billing@acme.example",
+	NULL,
+};
+
+static const struct command EMAIL = {
+	.name = "email",
+	.summary = "Sets the address that an org's invoices go to.",
+	.text = "For the default org, org.email in farebox.json goes before it.",
+	.examples = EMAIL_EXAMPLES,
+	.options = EMAIL_OPTIONS,
+	.run = run_email,
+};
+
+static const struct command *const COMMANDS[] = {&CREATE, &EMAIL, &LIST, NULL};
 
 const struct command COMMAND_ORGS = {
 	.name = "orgs",

@@ -78,8 +78,9 @@ def test_every_command_has_help():
         assert {"mcp", "call", "quote", "tools", "billing balance", "billing checkout",
                 "billing preferences", "billing invoices", "billing portal", "billing usage",
                 "keys create", "keys list", "keys revoke", "keys rotate", "orgs create",
-                "orgs list", "grant", "ledger verify", "ledger export", "sandbox pay",
-                "config check", "config init", "help", "version"} <= names, names
+                "orgs email", "orgs list", "grant", "ledger verify", "ledger export",
+                "sandbox pay", "webhook verify", "webhook apply", "config check", "config init",
+                "doctor", "help", "version"} <= names, names
         for path, command in found:
             text = home.cli(*path, "--help").out
             assert text.startswith("Usage: " + command["usage"] + "\n"), text

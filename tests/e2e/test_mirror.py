@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""The mirror at Stripe's meter: what it is told equals the ledger, once, whatever breaks in between;
+and no call waits for it."""
+
+import contextlib
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+
+from farebox_test import Home, echo_tool, main  # noqa: E402
+from stripe_double import SECRET_KEY, Stripe  # noqa: E402
+
+CAPTURE = 6
+EVENTS = "/v1/billing/meter_events"
+GRANTS = "/v1/billing/credit_grants"
+SUBSCRIPTIONS = "/v1/subscriptions"
+DAY_MS = 24 * 60 * 60 * 1000
+# $0.0003, $0.01 and $0.10.
+TOOLS = {"small": echo_tool(0.03), "middle": echo_tool(1), "large": echo_tool(10)}
+
+
+@contextlib.contextmanager
+def house(meter=True):
+    config = {"tools": TOOLS, "stripe": {"meter": meter},
+              "org": {"name": "default", "email": "pay@example.com"}}
+    with Stripe() as stripe:
+        env = {"FAREBOX_STRIPE_API_BASE": stripe.url, "STRIPE_SECRET_KEY": SECRET_KEY,
+               "FAREBOX_LOG": "info"}
+        with Home(config, env, payments="stripe") as home:
+            yield home, stripe
+
+
+def captured(home):
+    return home.query("SELECT coalesce(sum(amount_microusd), 0) FROM entry WHERE kind = ?",
+                      CAPTURE)[0][0]
+
+
+def told(stripe):
+    return sum(int(e["payload"]["value"]) for e in stripe.objects("billing.meter_event"))
+
+
+def lag(home):
+    return home.query("SELECT sum(w.seq - coalesce(m.seq, 0)) + (SELECT count(*) FROM mirror_grant "
+                      "WHERE is_told = 0) FROM wallet w LEFT JOIN mirror_org m ON m.org = w.org")[0][0]
+
+
+def wait_said(server, what, timeout=60):
+    server.until(lambda: what in server.err_text(), timeout)
+
+
+def wait_told(home, server, timeout=60):
+    server.balance()  # the first use of the store
+    deadline = time.monotonic() + timeout
+    while lag(home):
+        assert time.monotonic() < deadline, server.err_text()
+        server._pump(0.1)
+
+
+def check_exact(home, stripe):
+    """Each micro-USD of the ledger is told or carried, under names that are there once."""
+    carried = home.query("SELECT sum(remainder_microusd) FROM mirror_org")[0][0]
+    assert 0 <= carried < 1000, carried
+    assert told(stripe) * 1000 + carried == captured(home), (told(stripe), carried, captured(home))
+    events = stripe.objects("billing.meter_event")
+    names = [e["identifier"] for e in events]
+    assert len(set(names)) == len(names), names
+    calls = {"call_" + row[0].hex()
+             for row in home.query("SELECT ref FROM entry WHERE kind = ?", CAPTURE)}
+    assert set(names) <= calls, names
+    assert stripe.invariants()["meter_event_faults"] == []
+
+
+def check_set_up_once(stripe):
+    for kind in ("billing.meter", "product", "price", "customer", "subscription"):
+        assert len(stripe.objects(kind)) == 1, (kind, stripe.objects(kind))
+
+
+def turn_ran_out(home):
+    """Of a process that was killed; it takes 40 s otherwise."""
+    home.change("UPDATE mirror SET until_ms = 0, next_ms = 0")
+
+
+def test_58_calls_of_three_hundredths_of_a_cent_are_told_to_the_last_microdollar():
+    with house() as (home, stripe), home.server() as s:
+        for batch in (1, 28, 29):
+            for _ in range(batch):
+                s.call_ok("small", {})
+            wait_told(home, s)
+            check_exact(home, stripe)
+        assert captured(home) == 58 * 300
+        assert told(stripe) == 17
+        check_set_up_once(stripe)
+        subscription = stripe.objects("subscription")[0]
+        assert subscription["billing_thresholds"]["amount_gte"] == 200, subscription
+        assert stripe.objects("price")[0]["recurring"]["usage_type"] == "metered"
+        # The starter tokens are credit, too, or Stripe would bill their use.
+        grants = stripe.objects("billing.credit_grant")
+        assert [g["amount"]["monetary"]["value"] for g in grants] == [100], grants
+        assert grants[0]["category"] == "promotional", grants
+
+
+def test_without_the_switch_stripe_hears_nothing():
+    with house(meter=False) as (home, stripe), home.server() as s:
+        s.call_ok("large", {})
+        with contextlib.suppress(TimeoutError):
+            s.until(lambda: False, 7)
+        assert stripe.requests() == [], stripe.requests()
+        assert home.query("SELECT count(*) FROM mirror")[0][0] == 0
+
+
+def test_it_begins_when_it_is_switched_on_with_the_balance_of_then():
+    with house(meter=False) as (home, stripe):
+        with home.server() as s:
+            for _ in range(3):
+                s.call_ok("small", {})
+        home.configure({"tools": TOOLS, "stripe": {"meter": True}})
+        with home.server() as s:
+            s.call_ok("large", {})
+            wait_told(home, s)
+        assert told(stripe) == 100
+        grants = stripe.objects("billing.credit_grant")
+        # $0.9991, up to the cent.
+        assert [g["amount"]["monetary"]["value"] for g in grants] == [100], grants
+        assert home.query("SELECT amount_microusd FROM mirror_grant") == [(999100,)]
+
+
+def test_a_purchase_becomes_a_paid_credit_grant_once():
+    with house() as (home, stripe), home.server() as s:
+        s.call_ok("large", {})
+        wait_told(home, s)
+        stripe.add_card(stripe.objects("customer")[0]["id"], default=True)
+        stripe.fault("drop_after", "POST", GRANTS)
+        bought = s.call_ok("buy_tokens", {"amount_usd": 25})
+        assert bought["status"] == "succeeded", bought
+        s.call_ok("large", {})
+        wait_told(home, s)
+        paid = [g for g in stripe.objects("billing.credit_grant") if g["category"] == "paid"]
+        assert len(paid) == 1, paid
+        assert paid[0]["amount"]["monetary"] == {"currency": "usd", "value": 2500}, paid
+        assert paid[0]["metadata"]["payment_id"] == bought["payment_id"], paid
+        keys = {r["key"] for r in stripe.requests("POST", GRANTS)}
+        assert "grant-" + bought["payment_id"] in keys, keys
+        check_exact(home, stripe)
+        check_set_up_once(stripe)
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def timed_calls(server, seconds):
+    """How long each call took, one after the other."""
+    found = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        server.call_ok("small", {})
+        found.append(time.monotonic() - begin)
+    return found
+
+
+def test_an_outage_of_stripe_slows_no_call():
+    with house() as (home, stripe), home.server() as s:
+        s.call_ok("small", {})
+        wait_told(home, s)
+        stripe.fault("drop_before", count=100000)
+        down = timed_calls(s, 8)
+        wait_said(s, "event=mirror_lags")
+        stripe.clear_faults()
+        stripe.fault("delay_before", count=100000, ms=20000)
+        slow = timed_calls(s, 8)
+        stripe.clear_faults()
+        assert stripe.requests("POST", EVENTS)
+        quiet = median(down[:20] + slow[:20])
+        print("median ms: at first %.2f, dropped %.2f, silent %.2f; worst %.1f"
+              % (1000 * quiet, 1000 * median(down), 1000 * median(slow),
+                 1000 * max(down + slow)))
+        assert median(down) < 3 * quiet + 0.005 and median(slow) < 3 * quiet + 0.005
+        assert max(down + slow) < 1, max(down + slow)
+        assert s.err_text().count("event=mirror_lags") <= 3, s.err_text()
+        wait_told(home, s, 120)
+        check_exact(home, stripe)
+
+
+def kill_when_asked(home, stripe, server, method, path):
+    """Kills it while Stripe has heard the request and not answered."""
+    count = len(stripe.requests(method, path))
+    end = time.monotonic() + 60
+    while len(stripe.requests(method, path)) == count:
+        assert time.monotonic() < end, (path, server.err_text())
+        server._pump(0.02)
+    server.kill9()
+    stripe.clear_faults()
+    turn_ran_out(home)
+
+
+def test_a_kill_at_any_step_leaves_each_thing_told_once():
+    steps = [("POST", "/v1/customers"), ("GET", "/v1/billing/meters"),
+             ("POST", "/v1/billing/meters"), ("POST", "/v1/products"), ("POST", "/v1/prices"),
+             ("GET", SUBSCRIPTIONS), ("POST", SUBSCRIPTIONS), ("POST", GRANTS), ("POST", EVENTS),
+             ("POST", EVENTS)]
+    with house() as (home, stripe):
+        for method, path in steps:
+            stripe.fault("delay_after", method, path, ms=2000)
+            server = home.server()
+            server.call_ok("small", {})
+            server.call_ok("middle", {})
+            kill_when_asked(home, stripe, server, method, path)
+        with home.server() as s:
+            wait_told(home, s)
+        check_exact(home, stripe)
+        check_set_up_once(stripe)
+        assert len(stripe.objects("billing.credit_grant")) == 1
+        # The event was in before it was killed: the answer to the second was a refusal.
+        refused = [r for r in stripe.requests("POST", EVENTS) if r["status"] == 400]
+        assert refused, stripe.requests("POST", EVENTS)
+        home.ledger_verify()
+
+
+def check_forgotten_name(fault, arrives):
+    """An event that was under way when it was killed, and whose name Stripe has forgotten since."""
+    with house() as (home, stripe):
+        with home.server() as s:
+            s.call_ok("large", {})
+            wait_told(home, s)
+        stripe.fault("delay_after", "POST", EVENTS, ms=3000)
+        stripe.fault(fault, "POST", EVENTS)
+        server = home.server()
+        server.call_ok("large", {})
+        kill_when_asked(home, stripe, server, "POST", EVENTS)
+        assert told(stripe) == (200 if arrives else 100)
+        stripe.advance(25 * 60 * 60)
+        home.change("UPDATE mirror_org SET made_ms = made_ms - ?", 25 * 60 * 60 * 1000)
+        before = len(stripe.requests("POST", EVENTS))
+        with home.server() as s:
+            wait_told(home, s)
+        assert len(stripe.requests("POST", EVENTS)) - before == (0 if arrives else 1)
+        check_exact(home, stripe)
+        assert told(stripe) == 200
+
+
+def test_an_event_whose_name_is_forgotten_is_told_again_only_if_the_sum_lacks_it():
+    check_forgotten_name("error_after", arrives=True)
+    check_forgotten_name("error_before", arrives=False)
+
+
+def test_two_processes_tell_it_once():
+    with house() as (home, stripe):
+        with home.server() as a, home.server() as b:
+            end = time.monotonic() + 17
+            while time.monotonic() < end:
+                for s in (a, b):
+                    s.call_ok("small", {})
+            wait_told(home, a)
+        check_exact(home, stripe)
+        check_set_up_once(stripe)
+        assert len(stripe.objects("billing.credit_grant")) == 1
+        # Batched: an event every 5 s, not one a call.
+        assert len(stripe.objects("billing.meter_event")) <= 8
+
+
+def test_what_is_older_than_stripe_takes_is_told_as_34_days_old():
+    with house() as (home, stripe):
+        with home.server() as s:
+            s.call_ok("large", {})
+            wait_told(home, s)
+        stripe.fault("delay_after", "POST", EVENTS, ms=2000)
+        stripe.fault("error_before", "POST", EVENTS)
+        server = home.server()
+        server.call_ok("large", {})
+        kill_when_asked(home, stripe, server, "POST", EVENTS)
+        count = len(stripe.objects("billing.meter_event"))
+        home.change("UPDATE mirror_org SET call_ms = call_ms - ?, call = ?", 40 * DAY_MS, b"x" * 16)
+        with home.server() as s:
+            wait_told(home, s)
+            assert "event=mirror_event_is_old" in s.err_text(), s.err_text()
+        events = stripe.objects("billing.meter_event")
+        assert len(events) == count + 1
+        age = time.time() - events[-1]["timestamp"]
+        assert 33.9 * 86400 < age < 34.1 * 86400, age
+
+
+def test_a_refused_grant_keeps_no_usage_back():
+    with house() as (home, stripe), home.server() as s:
+        stripe.fault("error_before", "POST", GRANTS, status=400, count=1000)
+        s.call_ok("large", {})
+        deadline = time.monotonic() + 30
+        while told(stripe) != 100:
+            assert time.monotonic() < deadline, s.err_text()
+            s._pump(0.1)
+        assert stripe.objects("billing.credit_grant") == []
+        wait_said(s, "event=mirror_lags")
+
+
+if __name__ == "__main__":
+    main()
