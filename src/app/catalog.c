@@ -12,19 +12,19 @@
 /* A configuration's prices are all of one version until a price book changes at run time. */
 #define PRICE_VERSION 1
 
-struct faults {
+struct fault_lines {
 	struct buf *out;
 	size_t count;
 };
 
-static void fault(struct faults *f, const char *pointer, const char *text)
+static void fault(struct fault_lines *f, const char *pointer, const char *text)
 {
 	f->count++;
 	buf_printf(f->out, "%s: %s\n", pointer, text);
 }
 
 /* A member that the shape knows and that changes what is charged or served must be served. */
-static void refuse_unserved(struct faults *f, const char *pointer, const json_t *object,
+static void refuse_unserved(struct fault_lines *f, const char *pointer, const json_t *object,
 			    const char *name)
 {
 	CLEANUP(free_charp) char *at = xasprintf("%s/%s", pointer, name);
@@ -79,7 +79,7 @@ static struct priced_tool *read_tool(const struct catalog_parts *parts, const js
 	return priced;
 }
 
-static void add_tool(struct faults *f, const struct catalog_parts *parts, const char *name,
+static void add_tool(struct fault_lines *f, const struct catalog_parts *parts, const char *name,
 		     const json_t *config)
 {
 	CLEANUP(free_charp) char *pointer = xasprintf("/tools/%s", name);
@@ -99,7 +99,7 @@ static void add_tool(struct faults *f, const struct catalog_parts *parts, const 
 		fault(f, pointer, err.text);
 }
 
-static void add_detector(struct faults *f, const struct catalog_parts *parts,
+static void add_detector(struct fault_lines *f, const struct catalog_parts *parts,
 			 const struct detector *detector, const char *default_price,
 			 const json_t *config)
 {
@@ -148,7 +148,7 @@ size_t catalog_fill(const struct app_config *config, const struct catalog_parts 
 {
 	static const char *const NO_EFFECT_YET[] = {"guard", "clients"};
 	const json_t *detectors = json_object_get(config->root, "detectors");
-	struct faults f = {.out = out_faults};
+	struct fault_lines f = {.out = out_faults};
 	const char *name;
 	json_t *tool;
 

@@ -109,7 +109,7 @@ bool app_config_read(const char *path, struct app_config *out, struct err *err)
 	size_t n;
 
 	if (path) {
-		c.root = edge_parse_file(path, CONFIG_BYTES_MAX, err);
+		c.root = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, err);
 		if (!c.root)
 			return false;
 		n = app_config_shape_faults(c.root, &faults);

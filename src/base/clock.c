@@ -107,6 +107,11 @@ struct walltime walltime_of_month(int64_t month)
 	return (struct walltime){.ms = days_from_civil(month / 100, month % 100, 1) * MS_PER_DAY};
 }
 
+struct walltime walltime_next_day(struct walltime t)
+{
+	return (struct walltime){.ms = (walltime_day(t) + 1) * INT64_C(24) * 3600 * 1000};
+}
+
 struct walltime walltime_next_month(struct walltime t)
 {
 	int64_t month = walltime_month(t);

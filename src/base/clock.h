@@ -29,6 +29,7 @@ int64_t walltime_day(struct walltime t);
 int64_t walltime_month(struct walltime t);
 /* The first instant of the UTC month after the one of t. */
 struct walltime walltime_next_month(struct walltime t);
+struct walltime walltime_next_day(struct walltime t);
 struct walltime walltime_of_month(int64_t month);
 
 /* "2026-11-21T08:00:00Z" and "2026-11-21". */

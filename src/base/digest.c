@@ -1,5 +1,7 @@
 #include "base/digest.h"
 
+#include "base/buf.h"
+
 /* The direct calls are marked as deprecated, and are what each ledger entry is hashed with: the way
  * through EVP costs twice the hash itself. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -72,4 +74,16 @@ bool hex_decode(struct slice text, uint8_t *out)
 void digest_text(const struct digest *d, char out[DIGEST_TEXT_SIZE])
 {
 	hex_encode(d->b, sizeof(d->b), out);
+}
+
+void base64_encode(struct slice bytes, struct buf *out)
+{
+	static const unsigned char NOTHING[1];
+	const unsigned char *p = bytes.len ? (const unsigned char *)bytes.p : NOTHING;
+	size_t len = (bytes.len + 2) / 3 * 4;
+
+	CHECK(bytes.len < (size_t)1 << 30 && buf_reserve(out, len + 1));
+	CHECK(EVP_EncodeBlock((unsigned char *)out->p + out->len, p, (int)bytes.len) == (int)len);
+	out->len += len;
+	out->p[out->len] = '\0';
 }

@@ -2,7 +2,7 @@
 #define BASE_DIGEST_H
 
 /*
- * SHA-256 and HMAC-SHA-256 by libcrypto, and hex.
+ * SHA-256 and HMAC-SHA-256 by libcrypto, hex and base64.
  */
 
 #include "base/base.h"
@@ -20,6 +20,10 @@ bool digest_eq(const struct digest *a, const struct digest *b);
 void hex_encode(const uint8_t *p, size_t len, char *out);
 /* Exactly text.len / 2 bytes; refuses odd lengths and other characters than 0-9 a-f. */
 MUST_USE bool hex_decode(struct slice text, uint8_t *out);
+
+/* RFC 4648 section 4, padded; appended to out. len is below 1 GiB. */
+struct buf;
+void base64_encode(struct slice bytes, struct buf *out);
 
 #define DIGEST_TEXT_SIZE 65
 void digest_text(const struct digest *d, char out[DIGEST_TEXT_SIZE]);

@@ -2,8 +2,8 @@
 #define BASE_EMBEDDED_H
 
 /*
- * The data files that the build puts into the program: schemas/tools, schemas/config.json and
- * schemas/sql, named by their path below schemas/ and sorted by it. JSON stands compacted.
+ * The data files that the build puts into the program: schemas/tools, schemas/sql and some of
+ * schemas itself, named by their path below schemas/ and sorted by it. JSON stands compacted.
  */
 
 #include "base/base.h"

@@ -47,6 +47,8 @@ enum {
 	STORED_RESULT_BYTES_MAX = 1024 * 1024,
 	ORG_NAME_BYTES_MAX = 100,
 	KEY_LABEL_BYTES_MAX = 100,
+	RATE_CALLS_MAX = 1000 * 1000,
+	RATE_SECONDS_MAX = 24 * 60 * 60,
 
 	/* Payments; times in milliseconds. */
 	PAYMENT_USD_MIN = 5,
@@ -65,6 +67,14 @@ enum {
 	/* What a balance waits for the till, and how soon it asks again. */
 	PAYMENT_REFRESH_MS = 3 * 1000,
 	PAYMENT_REFRESH_SPACING_MS = 1500,
+	/* An open payment is offered again only while there is time left to pay it. */
+	PAYMENT_OFFER_MS = 23 * 60 * 60 * 1000,
+	/* Who waits for a payment looks into the store this often. */
+	PAYMENT_WAIT_STEP_MS = 300,
+	PAY_STATE_MS = 30 * 60 * 1000,
+	PAY_OFFERS_MAX = 64,
+	PAY_OPEN_LOOKED_AT = 20,
+	PAY_STATE_TEXT_MAX = 512,
 	/* Under an idempotency key a till remembers for 24 h: less, for safety. */
 	TILL_REPLAY_MS = 23 * 60 * 60 * 1000,
 	/* A payment that the till has not heard of in this time is not begun any more. */
@@ -116,6 +126,14 @@ enum {
 	/* The loop. */
 	LOOP_EVENTS_PER_TURN = 256,
 
+	/* Children: what is read a turn, what may wait to be written, and the time between SIGTERM
+	 * and SIGKILL. */
+	CHILD_READ_BYTES = 64 * 1024,
+	CHILD_PENDING_BYTES_MAX = 2 * RPC_LINE_BYTES_MAX,
+	CHILD_KEPT_BYTES = 64 * 1024,
+	CHILD_LAST_READS = 256,
+	CHILD_TERM_MS = 500,
+
 	/* HTTP transfers of detectors and providers. */
 	HTTP_BODY_BYTES_MAX = 16 * 1024 * 1024,
 	HTTP_HEADER_BYTES_MAX = 64 * 1024,
@@ -123,6 +141,53 @@ enum {
 	HTTP_CONNECT_MS = 10 * 1000,
 	HTTP_CONNECTIONS_MAX = 256,
 	HTTP_CONNECTIONS_IDLE_MAX = 64,
+
+	/* Providers: what is sent and taken, and the time kept back from the meter's own timer, so
+	 * that a provider can still say how far it came. */
+	PROVIDER_BODY_BYTES_MAX = 2 * 1024 * 1024,
+	PROVIDER_IMAGE_BYTES_MAX = 1024 * 1024,
+	PROVIDER_URL_BYTES_MAX = 16 * 1024,
+	PROVIDER_HEADER_BYTES_MAX = 8 * 1024,
+	PROVIDER_RETRIES_MAX = 2,
+	PROVIDER_RETRY_MS = 200,
+	PROVIDER_RETRY_SPARE_MS = 100,
+	PROVIDER_KEPT_BACK_MS = 20,
+	LLM_STREAM_BYTES_MAX = 64 * 1024 * 1024,
+	LLM_EVENT_BYTES_MAX = 1024 * 1024,
+	LLM_CHUNK_BYTES = 64 * 1024,
+	LLM_CONTENT_BYTES_MAX = 2 * 1024 * 1024,
+	LLM_COUNT_MAX = 1000 * 1000 * 1000,
+	LLM_MAX_TOKENS_DEFAULT = 4096,
+	LLM_PROGRESS_MS = 1000,
+	LLM_LINGER_MS = 200,
+	SESSION_ACCOUNTS_MAX = 100,
+	TEMPLATE_DEPTH_MAX = 8,
+	TEMPLATE_NAME_BYTES_MAX = 120,
+
+	/* Upstream MCP servers. Times in milliseconds: a start with its handshake and list, silence
+	 * before the older handshake is tried, how long a list of ours waits for theirs (a host
+	 * gives up after 5 s), between restarts, and the end. */
+	UPSTREAM_START_MS = 25 * 1000,
+	UPSTREAM_PROBE_MS = 3 * 1000,
+	UPSTREAM_LIST_WAIT_MS = 4 * 1000,
+	UPSTREAM_BACKOFF_MS = 1000,
+	UPSTREAM_BACKOFF_MS_MAX = 60 * 1000,
+	UPSTREAM_STABLE_MS = 60 * 1000,
+	UPSTREAM_BACKOFF_WAIT_MS = 5 * 1000,
+	UPSTREAM_RELIST_MS = 1000,
+	UPSTREAM_LIST_MS = 5 * 60 * 1000,
+	UPSTREAM_PROGRESS_MS = 100,
+	UPSTREAM_END_MS = 500,
+	UPSTREAM_TERM_MS = 100,
+	UPSTREAM_TOOLS_MAX = 256,
+	UPSTREAM_LIST_PAGES_MAX = 64,
+	UPSTREAM_LIST_BYTES_MAX = 2 * 1024 * 1024,
+	UPSTREAM_RESULT_BYTES_MAX = 8 * 1024 * 1024,
+	UPSTREAM_GARBAGE_LINES_MAX = 1000,
+	UPSTREAM_NOISE_PER_S_MAX = 2000,
+	UPSTREAM_LOG_LINES_MAX = 20,
+	UPSTREAM_LOG_WINDOW_MS = 10 * 1000,
+	UPSTREAM_LOG_LINE_BYTES = 1024,
 
 	/* Detectors: what they read, keep and report. */
 	BOARD_BYTES_MAX = 8 * 1024 * 1024,
@@ -143,8 +208,19 @@ enum {
 	RETRY_AFTER_S_MAX = 5,
 	DETECTORS_MAX = 16,
 
+	/* Prices of models. The default is what a call without max_tokens may answer. */
+	LLM_MAX_OUTPUT_DEFAULT = 4096,
+	LLM_TOKENS_MAX = 100 * 1000 * 1000,
+	LLM_USD_PER_MILLION_MAX = 100 * 1000,
+	LLM_TOKENS_PER_MESSAGE = 8,
+	LLM_TOKENS_PER_MEDIA = 3000,
+	LLM_MODELS_SHOWN_MAX = 32,
+	LLM_NAME_BYTES_MAX = 200,
+	PRICE_FILE_BYTES_MAX = 16 * 1024 * 1024,
+
 	/* Configuration. */
 	CONFIG_BYTES_MAX = 4 * 1024 * 1024,
+	CONFIG_FAULTS_MAX = 500,
 	TOOLS_MAX = 512,
 	TOOL_NAME_BYTES_MAX = 64,
 	SCHEMA_DEPTH_MAX = 32,

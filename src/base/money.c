@@ -298,6 +298,103 @@ bool microusd_product_ceil(struct microusd *out, struct decimal usd, struct deci
 	return true;
 }
 
+/* Pico-USD: a price of six decimals a million is a whole number of them a unit. */
+#define PICO_PLACES 6
+
+/* In pico-USD. Each line is below 2^126, for its factors are below 2^63. */
+static bool lines_sum(const struct unit_line *lines, size_t n, int128 *out)
+{
+	int128 sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int64_t pico;
+
+		if (lines[i].n < 0 || lines[i].usd_per_million.digits < 0 ||
+		    !decimal_shift_exact(lines[i].usd_per_million, PICO_PLACES, &pico) ||
+		    __builtin_add_overflow(sum, (int128)lines[i].n * pico, &sum))
+			return false;
+	}
+	*out = sum;
+	return true;
+}
+
+bool microusd_lines_ceil(struct microusd *out, const struct unit_line *lines, size_t n,
+			 struct decimal factor)
+{
+	int128 sum, unit, value;
+
+	if (factor.digits < 0 || !lines_sum(lines, n, &sum) ||
+	    __builtin_mul_overflow(sum, (int128)factor.digits, &sum))
+		return false;
+	unit = power_of_ten(PICO_PLACES + factor.scale);
+	value = sum / unit + (sum % unit != 0);
+	if (value > INT64_MAX)
+		return false;
+	out->v = (int64_t)value;
+	return true;
+}
+
+/* The shortest decimal of a value x 10^-scale; up where it has too many digits. */
+static bool decimal_shortest(struct decimal *out, int128 value, int scale)
+{
+	while (scale > 0 && (value % 10 == 0 || value > INT64_MAX || scale > DECIMAL_SCALE_MAX)) {
+		value = value / 10 + (value % 10 != 0);
+		scale--;
+	}
+	if (value > INT64_MAX)
+		return false;
+	*out = (struct decimal){.digits = (int64_t)value, .scale = (uint8_t)scale};
+	return true;
+}
+
+bool decimal_of_lines(struct decimal *out, const struct unit_line *lines, size_t n)
+{
+	int128 sum;
+
+	return lines_sum(lines, n, &sum) && decimal_shortest(out, sum, 2 * PICO_PLACES);
+}
+
+bool decimal_sub(struct decimal *out, struct decimal a, struct decimal b)
+{
+	int scale = a.scale > b.scale ? a.scale : b.scale;
+	int128 value = a.digits * power_of_ten(scale - a.scale) -
+		       b.digits * power_of_ten(scale - b.scale);
+
+	for (; scale > 0 && value % 10 == 0; scale--)
+		value /= 10;
+	if (value > INT64_MAX || value < -INT64_MAX)
+		return false;
+	*out = (struct decimal){.digits = (int64_t)value, .scale = (uint8_t)scale};
+	return true;
+}
+
+bool decimal_ceil_places(struct decimal *out, struct decimal d, uint8_t places)
+{
+	int64_t unit;
+
+	if (d.digits < 0)
+		return false;
+	if (d.scale > places) {
+		unit = (int64_t)power_of_ten(d.scale - places);
+		d.digits = d.digits / unit + (d.digits % unit != 0);
+		d.scale = places;
+	}
+	return decimal_shortest(out, d.digits, d.scale);
+}
+
+bool microusd_times_ceil(struct microusd *out, struct microusd a, struct decimal n)
+{
+	int128 product = (int128)a.v * n.digits, unit = power_of_ten(n.scale), value;
+
+	if (a.v < 0 || n.digits < 0)
+		return false;
+	value = product / unit + (product % unit != 0);
+	if (value > INT64_MAX)
+		return false;
+	out->v = (int64_t)value;
+	return true;
+}
+
 bool cents_percent_half_up(struct cents *out, struct cents c, struct decimal percent)
 {
 	int128 product = (int128)c.v * percent.digits;

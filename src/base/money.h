@@ -79,6 +79,23 @@ MUST_USE bool microusd_product_ceil(struct microusd *out, struct decimal usd, st
 				    struct microusd quantum);
 /* whole x part / of, rounded down; 0 <= part <= of, of > 0, whole >= 0. */
 struct microusd microusd_share_floor(struct microusd whole, struct cents part, struct cents of);
+/* What n units cost at usd_per_million each, in USD for a million of them. */
+struct unit_line {
+	int64_t n;
+	struct decimal usd_per_million;
+};
+/* The sum of all lines x factor, exact, and then rounded up to a micro-USD once. No negative
+ * numbers; prices of at most six decimals, so that a unit costs whole pico-dollars. */
+MUST_USE bool microusd_lines_ceil(struct microusd *out, const struct unit_line *lines, size_t n,
+				  struct decimal factor);
+/* The same sum in USD without the factor, for people: exact where it fits a decimal. */
+MUST_USE bool decimal_of_lines(struct decimal *out, const struct unit_line *lines, size_t n);
+/* a - b, exact; false where it does not fit. */
+MUST_USE bool decimal_sub(struct decimal *out, struct decimal a, struct decimal b);
+/* Rounded up to so many decimals. */
+MUST_USE bool decimal_ceil_places(struct decimal *out, struct decimal d, uint8_t places);
+/* a x n for a >= 0 and n >= 0, rounded up to a micro-USD. */
+MUST_USE bool microusd_times_ceil(struct microusd *out, struct microusd a, struct decimal n);
 /* percent of c, rounded half up to the cent. */
 MUST_USE bool cents_percent_half_up(struct cents *out, struct cents c, struct decimal percent);
 

@@ -70,7 +70,7 @@ static int run_check(struct cli *cli)
 	const char *path = choose_file(cli);
 	struct buf faults = BUF_INIT;
 	struct err err = ERR_INIT;
-	CLEANUP(edge_decref) json_t *config = edge_parse_file(path, CONFIG_BYTES_MAX, &err);
+	CLEANUP(edge_decref) json_t *config = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, &err);
 	size_t n;
 
 	if (!config)

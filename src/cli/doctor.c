@@ -72,7 +72,7 @@ static void check_file(struct doctor *d, const char *path)
 {
 	struct buf faults = BUF_INIT;
 	struct err err = ERR_INIT;
-	CLEANUP(edge_decref) json_t *root = edge_parse_file(path, CONFIG_BYTES_MAX, &err);
+	CLEANUP(edge_decref) json_t *root = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, &err);
 	size_t n;
 
 	if (!root) {

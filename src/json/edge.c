@@ -79,7 +79,8 @@ static bool read_all(int fd, struct buf *out, struct err *err)
 	}
 }
 
-json_t *edge_parse_file(const char *path, size_t bytes_max, struct err *err)
+json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *duplicates,
+			struct err *err)
 {
 	struct err why = ERR_INIT;
 	struct buf text = BUF_CAPPED(bytes_max);
@@ -90,7 +91,8 @@ json_t *edge_parse_file(const char *path, size_t bytes_max, struct err *err)
 	if (fd < 0)
 		(void)err_set(&why, "cannot be opened: %s", strerror(errno));
 	else if (read_all(fd, &text, &why))
-		value = edge_parse(buf_slice(&text), &why);
+		value = duplicates ? edge_parse_all(buf_slice(&text), duplicates, &why)
+				   : edge_parse(buf_slice(&text), &why);
 	if (fd >= 0)
 		(void)close(fd);
 	buf_finish(&text);
@@ -192,6 +194,23 @@ bool edge_decimal(const json_t *value, bool allow_string, struct decimal *out)
 	return decimal_parse(slice_of(text), out);
 }
 
+bool edge_decimal_million(const json_t *value, struct decimal *out)
+{
+	struct number n;
+
+	if (!number_read(value, &n))
+		return false;
+	n.exponent += 6;
+	for (; n.exponent > 0; n.exponent--) {
+		if (__builtin_mul_overflow(n.digits, 10, &n.digits))
+			return false;
+	}
+	if (-n.exponent > DECIMAL_SCALE_MAX)
+		return false;
+	*out = (struct decimal){.digits = n.digits, .scale = (uint8_t)-n.exponent};
+	return true;
+}
+
 bool edge_i64(const json_t *value, int64_t *out)
 {
 	double v;
@@ -242,6 +261,18 @@ static json_t *item_at(const json_t *array, struct slice token)
 	if (!parse_i64(token, 0, INT32_MAX, &i))
 		return NULL;
 	return json_array_get(array, (size_t)i); /* NULL beyond the end */
+}
+
+bool edge_is_pointer(const char *text)
+{
+	if (*text && *text != '/')
+		return false;
+	while ((text = strchr(text, '~'))) {
+		if (text[1] != '0' && text[1] != '1')
+			return false;
+		text += 2;
+	}
+	return true;
 }
 
 json_t *edge_pointer(json_t *root, const char *pointer)

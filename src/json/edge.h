@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/money.h"
+#include "json/faults.h"
 
 #include <jansson.h>
 
@@ -19,8 +20,11 @@ void edge_init(void);
 /* Strict: the whole text, no duplicate keys, NUL in strings allowed, depth at most
  * RPC_DEPTH_MAX. A new reference, or NULL. */
 json_t *edge_parse(struct slice text, struct err *err);
-/* Reads a file of at most bytes_max. */
-json_t *edge_parse_file(const char *path, size_t bytes_max, struct err *err);
+/* The same, and keys that stand twice are told: the last of each is in the value. */
+json_t *edge_parse_all(struct slice text, struct faults *duplicates, struct err *err);
+/* Reads a file of at most bytes_max. duplicates may be NULL: then they are refused. */
+json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *duplicates,
+			struct err *err);
 
 /* Compact text; keys sorted when is_sorted (the canonical form that argument digests use). */
 void edge_dump(const json_t *value, bool is_sorted, struct buf *out);
@@ -28,12 +32,16 @@ struct digest edge_digest(const json_t *value);
 
 /* An integer, a finite real or, where strings are allowed, a decimal in a string. */
 MUST_USE bool edge_decimal(const json_t *value, bool allow_string, struct decimal *out);
+/* A number x 10^6, for prices of one that are told for a million: 1.5e-07 is 0.15. */
+MUST_USE bool edge_decimal_million(const json_t *value, struct decimal *out);
 /* An integer, or a real without a fraction (5.0) within the exact range of doubles. */
 MUST_USE bool edge_i64(const json_t *value, int64_t *out);
 
 /* Borrowed from value; "" when it is no string. */
 struct slice edge_slice(const json_t *value);
 
+/* Well formed as RFC 6901 has it. */
+bool edge_is_pointer(const char *text);
 /* RFC 6901. NULL when there is nothing there. Borrowed. */
 json_t *edge_pointer(json_t *root, const char *pointer);
 

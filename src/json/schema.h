@@ -18,6 +18,7 @@
  */
 
 #include "base/err.h"
+#include "json/faults.h"
 
 #include <jansson.h>
 
@@ -36,9 +37,8 @@ struct schema_fault {
 /* The first fault in document order. */
 MUST_USE bool schema_check(const struct schema *s, const json_t *value, struct schema_fault *fault);
 
-/* Up to max faults in document order, for configuration; the field is a JSON pointer here. Returns
- * how many there are. */
-MUST_USE size_t schema_faults(const struct schema *s, const json_t *value, struct schema_fault *out,
-			      size_t max);
+/* All faults with their JSON pointers, up to max, for configuration. Returns a copy of the value
+ * without the members that the schema does not know: a new reference. */
+json_t *schema_faults(const struct schema *s, const json_t *value, struct faults *out, size_t max);
 
 #endif

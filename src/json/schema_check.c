@@ -12,9 +12,9 @@ enum fault_sort {
 };
 
 struct check {
-	struct schema_fault *out; /* NULL: only probing, nothing is put into words */
+	struct schema_fault *out;   /* NULL: only probing, nothing is put into words */
+	struct schema_place *place; /* of each fault, as a pointer; NULL: dotted paths are enough */
 	size_t n, max;
-	bool as_pointer;
 	bool is_name; /* the value is the name of a member */
 	size_t depth;
 	size_t *steps_left;
@@ -44,10 +44,9 @@ static struct schema_fault *fault(struct check *c, const struct frame *at, enum 
 	if (!c->out)
 		return NULL;
 	f = &c->out[c->n - 1];
-	if (c->as_pointer)
-		frame_pointer(at, f->field, sizeof(f->field));
-	else
-		frame_dotted(at, f->field, sizeof(f->field));
+	frame_dotted(at, f->field, sizeof(f->field));
+	if (c->place)
+		c->place[c->n - 1] = (struct schema_place){.pointer = frame_whole_pointer(at)};
 	f->text[0] = '\0';
 	if (c->is_name)
 		text_append(f, "the name ");
@@ -235,6 +234,19 @@ static void check_name(struct check *c, const struct node *names, struct slice n
 	json_decref(text);
 }
 
+static void unknown_member(struct check *c, const struct node *n, struct slice name,
+			   const struct frame *here)
+{
+	struct schema_fault *f = fault(c, here, FAULT_RULE);
+
+	if (f)
+		text_append(f, "is not a known field");
+	if (f && c->place) {
+		text_suggestion(f, name, &n->properties);
+		c->place[c->n - 1].is_unknown = true;
+	}
+}
+
 static void check_member(struct check *c, const struct node *n, void *m, const struct frame *at)
 {
 	struct slice name = member_key(m);
@@ -248,7 +260,7 @@ static void check_member(struct check *c, const struct node *n, void *m, const s
 	if (rule)
 		check_node(c, rule, member_value(m), &here);
 	else if (n->additional && n->additional->is_never)
-		fault_says(c, &here, "is not a known field");
+		unknown_member(c, n, name, &here);
 	else if (n->additional)
 		check_node(c, n->additional, member_value(m), &here);
 }
@@ -464,11 +476,42 @@ static void check_one(struct check *c, const struct node_list *list, const json_
 		(void)fault(c, at, probe.sort);
 }
 
+/* "not": {"required": [...]} */
+static bool forbids_names(const struct node *n)
+{
+	return n->negated && n->negated->n_rules == 1 && n->negated->required.n > 1;
+}
+
+static void check_negated(struct check *c, const struct node *n, const json_t *v,
+			  const struct frame *at)
+{
+	struct schema_fault *f;
+	struct check probe;
+
+	if (!passes(c, n->negated, v, at, &probe))
+		return;
+	f = fault(c, at, FAULT_RULE);
+	if (f && forbids_names(n))
+		text_forbidden(f, &n->negated->required);
+	else if (f)
+		text_append(f, "has a form that is not allowed");
+}
+
+/* Of what members an object has, whatever is in them. */
+static void check_presence(struct check *c, const struct node *n, const json_t *v,
+			   const struct frame *at)
+{
+	if (n->any_of.n && all_require_one_name(&n->any_of) && !is_full(c))
+		check_any(c, &n->any_of, v, at);
+	if (n->one_of.n && all_require_one_name(&n->one_of) && !is_full(c))
+		check_one(c, &n->one_of, v, at);
+	if (forbids_names(n) && !is_full(c))
+		check_negated(c, n, v, at);
+}
+
 static void check_combinations(struct check *c, const struct node *n, const json_t *v,
 			       const struct frame *at)
 {
-	struct check probe;
-
 	if (n->ref)
 		check_node(c, n->ref, v, at);
 	for (size_t i = 0; i < n->all_of.n && !is_full(c); i++)
@@ -477,8 +520,8 @@ static void check_combinations(struct check *c, const struct node *n, const json
 		check_any(c, &n->any_of, v, at);
 	if (n->one_of.n && !is_full(c))
 		check_one(c, &n->one_of, v, at);
-	if (n->negated && !is_full(c) && passes(c, n->negated, v, at, &probe))
-		fault_says(c, at, "has a form that is not allowed");
+	if (n->negated && !is_full(c))
+		check_negated(c, n, v, at);
 }
 
 static void check_rules(struct check *c, const struct node *n, const json_t *v,
@@ -503,6 +546,8 @@ static void check_rules(struct check *c, const struct node *n, const json_t *v,
 	/* A value that is at fault by itself would only be told so again by the combinations. */
 	if (c->n == faults)
 		check_combinations(c, n, v, at);
+	else if (json_is_object(v))
+		check_presence(c, n, v, at);
 }
 
 static void check_node(struct check *c, const struct node *n, const json_t *v,
@@ -532,11 +577,11 @@ static void check_node(struct check *c, const struct node *n, const json_t *v,
 	c->depth--;
 }
 
-static size_t run(const struct schema *s, const json_t *value, bool as_pointer,
-		  struct schema_fault *out, size_t max)
+size_t schema_run(const struct schema *s, const json_t *value, struct schema_fault *out,
+		  struct schema_place *places, size_t max)
 {
 	size_t steps = SCHEMA_CHECK_STEPS_MAX;
-	struct check c = {.out = out, .max = max, .as_pointer = as_pointer, .steps_left = &steps};
+	struct check c = {.out = out, .place = places, .max = max, .steps_left = &steps};
 
 	CHECK(max > 0);
 	check_node(&c, s->root, value, NULL);
@@ -544,15 +589,4 @@ static size_t run(const struct schema *s, const json_t *value, bool as_pointer,
 	if (!steps && !c.n)
 		fault_says(&c, NULL, "is too large or too deeply nested to be checked");
 	return c.n;
-}
-
-bool schema_check(const struct schema *s, const json_t *value, struct schema_fault *fault)
-{
-	return run(s, value, false, fault, 1) == 0;
-}
-
-size_t schema_faults(const struct schema *s, const json_t *value, struct schema_fault *out,
-		     size_t max)
-{
-	return run(s, value, true, out, max);
 }

@@ -114,6 +114,18 @@ struct frame frame_index(const struct frame *up, size_t index);
 /* "company.domain", and "/company/domain". Cut with "..." where they do not fit. */
 void frame_dotted(const struct frame *at, char *out, size_t size);
 void frame_pointer(const struct frame *at, char *out, size_t size);
+/* All of it, owned by the caller. */
+char *frame_whole_pointer(const struct frame *at);
+
+/* Beside a fault, where all are asked for. */
+struct schema_place {
+	char *pointer;   /* owned */
+	bool is_unknown; /* a member that the schema does not know */
+};
+
+/* Up to max faults in document order; returns how many. places may be NULL. */
+MUST_USE size_t schema_run(const struct schema *s, const json_t *value, struct schema_fault *out,
+			   struct schema_place *places, size_t max);
 
 /* Takes one of the steps of a check; false when none is left. */
 MUST_USE bool step_taken(size_t *steps_left);
@@ -127,6 +139,10 @@ void text_choices(struct schema_fault *f, const struct value_list *choices);
 void text_constant(struct schema_fault *f, const json_t *constant);
 void text_bound(struct schema_fault *f, const char *words, const struct bound *bound);
 void text_step(struct schema_fault *f, const struct bound *step);
+/* "must not have body and form at once" */
+void text_forbidden(struct schema_fault *f, const struct name_list *names);
+/* "; did you mean price?", where one of the names is near. */
+void text_suggestion(struct schema_fault *f, struct slice name, const struct property_list *names);
 /* "must have at least 3 items"; singular where count is 1. */
 void text_count(struct schema_fault *f, const char *words, size_t count, const char *noun,
 		const char *nouns);

@@ -1,3 +1,4 @@
+#include "base/suggest.h"
 #include "json/edge.h"
 #include "json/schema_node.h"
 #include "json/value.h"
@@ -79,6 +80,14 @@ void frame_dotted(const struct frame *at, char *out, size_t size)
 void frame_pointer(const struct frame *at, char *out, size_t size)
 {
 	write_path(at, true, out, size);
+}
+
+char *frame_whole_pointer(const struct frame *at)
+{
+	struct buf b = BUF_INIT;
+
+	append_path(&b, at, true);
+	return buf_steal(&b);
 }
 
 void text_append(struct schema_fault *f, const char *fmt, ...)
@@ -173,4 +182,24 @@ void text_count(struct schema_fault *f, const char *words, size_t count, const c
 		const char *nouns)
 {
 	text_append(f, "must have %s %zu %s", words, count, count == 1 ? noun : nouns);
+}
+
+void text_suggestion(struct schema_fault *f, struct slice name, const struct property_list *names)
+{
+	CLEANUP(free_charp) char *typed = xstrndup(name.p, name.len);
+	struct suggestion s;
+
+	suggestion_init(&s, typed);
+	for (size_t i = 0; i < names->n; i++)
+		suggestion_offer(&s, names->p[i].name.p);
+	if (s.found)
+		text_append(f, "; did you mean %s?", s.found);
+}
+
+void text_forbidden(struct schema_fault *f, const struct name_list *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		text_append(f, "%s%.*s", i ? " and " : "must not have ", (int)names->p[i].len,
+			    names->p[i].p);
+	text_append(f, " at once");
 }

@@ -15,6 +15,7 @@ struct http {
 	struct http_transfer *queued; /* in the order of http_start */
 	struct http_transfer **queued_end;
 	struct http_transfer *running;
+	struct http_transfer *fresh; /* have a piece of a body to be handed on */
 	bool is_delivering;
 	bool is_destroyed; /* http_destroy came during a callback, which ends it */
 };
@@ -27,6 +28,15 @@ struct http_socket {
 };
 
 static void drain(struct http *http);
+
+void http_note_fresh(struct http_transfer *t)
+{
+	if (t->is_fresh)
+		return;
+	t->is_fresh = true;
+	t->next_fresh = t->http->fresh;
+	t->http->fresh = t;
+}
 
 static void on_socket(void *arg, uint32_t events)
 {
@@ -150,14 +160,30 @@ static void transfer_unlink(struct http_transfer *t)
 		t->next->prev = t->prev;
 }
 
+static void forget_fresh(struct http_transfer *t)
+{
+	struct http_transfer **at = &t->http->fresh;
+
+	if (!t->is_fresh)
+		return;
+	while (*at != t)
+		at = &(*at)->next_fresh;
+	*at = t->next_fresh;
+	t->is_fresh = false;
+}
+
 void http_cancel(struct http_transfer *t)
 {
-	if (t->state == TRANSFER_DELIVERED)
+	if (t->state == TRANSFER_DELIVERED || t->is_cancelled)
 		return; /* from its own callback */
+	forget_fresh(t);
 	transfer_unlink(t);
 	if (t->state == TRANSFER_RUNNING)
 		(void)curl_multi_remove_handle(t->http->multi, t->easy);
-	transfer_free(t);
+	if (t->is_handing_on)
+		t->is_cancelled = true;
+	else
+		transfer_free(t);
 }
 
 static void http_finish(struct http *http)
@@ -204,6 +230,30 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
 	return t;
 }
 
+/* Hands the piece on that has come. *out_is_there: t is; it may have been cancelled. False when the
+ * client is gone after that. */
+static bool hand_on(struct http_transfer *t, bool *out_is_there)
+{
+	struct http *http = t->http;
+	struct http_response response;
+
+	forget_fresh(t);
+	transfer_response(t, CURLE_OK, &response);
+	t->is_handing_on = true;
+	http->is_delivering = true;
+	t->data(t->arg, &response);
+	http->is_delivering = false;
+	t->is_handing_on = false;
+	buf_clear(&t->body);
+	*out_is_there = !t->is_cancelled;
+	if (t->is_cancelled)
+		transfer_free(t);
+	if (!http->is_destroyed)
+		return true;
+	http_finish(http);
+	return false;
+}
+
 /* Takes t out of everything, calls back and frees it. False when the client is gone after that. */
 static bool deliver(struct http_transfer *t, CURLcode code)
 {
@@ -229,9 +279,15 @@ static bool deliver(struct http_transfer *t, CURLcode code)
  * messages. */
 static void drain(struct http *http)
 {
+	bool is_there;
 	CURLMsg *m;
 	int left;
 
+	/* First the pieces: a transfer's last ones come before its end. */
+	while (http->fresh) {
+		if (!hand_on(http->fresh, &is_there))
+			return;
+	}
 	while ((m = curl_multi_info_read(http->multi, &left))) {
 		char *t = NULL;
 

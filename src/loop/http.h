@@ -10,7 +10,7 @@
  * used.
  *
  * A redirect to another host carries all headers but Authorization and Cookie: requests with a
- * secret in another header should not follow any.
+ * secret in another header set stays_at_origin, or follow none.
  */
 
 #include "base/buf.h"
@@ -25,6 +25,10 @@ struct http_header {
 	const char *value;
 };
 
+/* A piece of the body as it arrives; see http_request. */
+struct http_response;
+typedef void http_data_fn(void *arg, const struct http_response *so_far);
+
 struct http_request {
 	const char *method; /* "GET"; NULL = GET */
 	const char *url;
@@ -35,15 +39,20 @@ struct http_request {
 	int64_t timeout_ms;
 	size_t body_bytes_max; /* 0 = HTTP_BODY_BYTES_MAX */
 	int redirects_max;     /* 0 = none */
+	bool stays_at_origin;  /* redirects to another scheme, host or port are refused */
 	bool allow_private;
 	bool no_proxy; /* not even with allow_private: what is sent stays on the way it was given */
+	/* NULL: the body is collected for the callback. Else each piece of it comes here first,
+	 * with status and headers, in the turn in which it arrives (the transfer may be cancelled
+	 * there), and the callback's body is empty; body_bytes_max bounds the sum of all pieces. */
+	http_data_fn *data;
 };
 
 enum http_outcome {
 	HTTP_DONE, /* status, headers and body are there, whatever the status */
 	HTTP_TIMEOUT,
 	HTTP_TOO_LARGE,
-	HTTP_REFUSED_ADDRESS, /* not a public address */
+	HTTP_REFUSED_ADDRESS, /* not a public address, or not the origin to stay at */
 	HTTP_BAD_URL,         /* or a method or header that cannot be sent */
 	HTTP_TRANSPORT,       /* connection, name, TLS, cut short; error says which */
 };
@@ -82,6 +91,14 @@ MUST_USE bool http_date_read(const char *text, struct walltime *out);
  * nothing behind the path. *out_is_loopback: it needs allow_private. err says what is wrong, and
  * does not name the URL. */
 MUST_USE bool http_base_check(const char *base, bool *out_is_loopback, struct err *err);
+
+/* The host of an http or https URL, owned by the caller; NULL when it is no such URL. */
+char *http_url_host(const char *url);
+/* A host that is written as an address, or as localhost, which is not public. Names are looked up
+ * when they are used only. */
+bool http_host_is_private(const char *host);
+#define HTTP_PRIVATE_WORDS                                                                         \
+	"is not a public address; \"network\": {\"allow_private\": true} lets providers reach it"
 
 /* True for an address that may be reached without allow_private. Exported for its tests. */
 struct sockaddr;

@@ -1,8 +1,11 @@
 #include "loop/http.h"
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 struct prefix4 {
@@ -98,4 +101,48 @@ bool http_address_is_public(const struct sockaddr *address)
 		return is_public6(in6.sin6_addr.s6_addr);
 	}
 	return false;
+}
+
+char *http_url_host(const char *url)
+{
+	CURLU *u = curl_url();
+	char *scheme = NULL, *host = NULL, *copy = NULL;
+
+	CHECK(u);
+	if (!strpbrk(url, " \t\r\n") && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0))
+		copy = xstrdup(host);
+	curl_free(scheme);
+	curl_free(host);
+	curl_url_cleanup(u);
+	return copy;
+}
+
+static bool is_localhost(const char *host)
+{
+	static const char NAME[] = "localhost";
+	size_t len = strlen(host), name_len = strlen(NAME);
+
+	if (len && host[len - 1] == '.')
+		len--;
+	if (len < name_len || strncasecmp(host + len - name_len, NAME, name_len) != 0)
+		return false;
+	return len == name_len || host[len - name_len - 1] == '.';
+}
+
+bool http_host_is_private(const char *host)
+{
+	size_t start = *host == '[';
+	CLEANUP(free_charp) char *bare = xstrndup(host + start, strcspn(host + start, "%]"));
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	/* Also 127.1 and 0x7f000001, which the resolver takes for addresses. */
+	if (inet_aton(bare, &in.sin_addr) != 0)
+		return !http_address_is_public((const struct sockaddr *)&in);
+	if (inet_pton(AF_INET6, bare, &in6.sin6_addr) == 1)
+		return !http_address_is_public((const struct sockaddr *)&in6);
+	return is_localhost(bare);
 }

@@ -11,15 +11,29 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+static int status_of(const struct http_transfer *t)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
 /* Called for each piece of the body after it was decoded. */
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_transfer *t = arg;
+	size_t len = size * n;
 
-	if (buf_append_capped(&t->body, p, size * n))
-		return size * n;
-	t->passed_bytes_max = t->body.cap;
-	return 0;
+	if (t->handed_on_bytes + len > t->body.cap || !buf_append_capped(&t->body, p, len)) {
+		t->passed_bytes_max = t->body.cap;
+		return 0;
+	}
+	if (t->data) {
+		t->handed_on_bytes += len;
+		http_note_fresh(t);
+	}
+	return len;
 }
 
 static bool header_store(struct http_transfer *t, const char *p, size_t len)
@@ -40,18 +54,62 @@ static bool header_store(struct http_transfer *t, const char *p, size_t len)
 	       buf_append_capped(&t->headers, "", 1);
 }
 
+static bool is_same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+	char *x = NULL, *y = NULL;
+	bool is_same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		       curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		       strcasecmp(x, y) == 0;
+
+	curl_free(x);
+	curl_free(y);
+	return is_same;
+}
+
+/* What cannot be read leads elsewhere. */
+static bool leads_to_origin(struct http_transfer *t, const char *location)
+{
+	CURLU *from = curl_url(), *to = curl_url();
+	const char *now = NULL;
+	bool is_same;
+
+	CHECK(from && to);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &now);
+	is_same = now && curl_url_set(from, CURLUPART_URL, t->origin, 0) == CURLUE_OK &&
+		  curl_url_set(to, CURLUPART_URL, now, 0) == CURLUE_OK &&
+		  curl_url_set(to, CURLUPART_URL, location, 0) == CURLUE_OK &&
+		  is_same_part(from, to, CURLUPART_SCHEME) &&
+		  is_same_part(from, to, CURLUPART_HOST) && is_same_part(from, to, CURLUPART_PORT);
+	curl_url_cleanup(from);
+	curl_url_cleanup(to);
+	return is_same;
+}
+
+/* False when the header that was just stored, from start on, is a redirect away from the origin. */
+static bool may_follow(struct http_transfer *t, size_t start)
+{
+	const char *name = t->headers.p + start;
+
+	if (!t->origin || t->headers.len == start || strcasecmp(name, "Location") != 0 ||
+	    status_of(t) / 100 != 3)
+		return true;
+	t->is_elsewhere = !leads_to_origin(t, name + strlen(name) + 1);
+	t->is_refused = t->is_elsewhere;
+	return !t->is_elsewhere;
+}
+
 /* One header line, terminated by CR LF, of any response in the chain. */
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_transfer *t = arg;
-	size_t len = size * n;
+	size_t len = size * n, start = t->headers.len;
 
 	if (len >= 5 && memcmp(p, "HTTP/", 5) == 0) {
 		buf_clear(&t->headers);
 		return len;
 	}
 	if (header_store(t, p, len))
-		return len;
+		return may_follow(t, start) ? len : 0;
 	t->passed_bytes_max = t->headers.cap;
 	return 0;
 }
@@ -125,11 +183,14 @@ static void set_network(struct http_transfer *t, const struct http_request *r)
 	if (r->redirects_max > 0) {
 		SET(t, CURLOPT_FOLLOWLOCATION, 1L);
 		SET(t, CURLOPT_MAXREDIRS, (long)r->redirects_max);
+		if (r->stays_at_origin)
+			t->origin = xstrdup(r->url);
 	}
 }
 
 static void set_sinks(struct http_transfer *t, const struct http_request *r, const char *user_agent)
 {
+	t->data = r->data;
 	t->body.cap = r->body_bytes_max ? r->body_bytes_max : HTTP_BODY_BYTES_MAX;
 	t->headers.cap = HTTP_HEADER_BYTES_MAX;
 	SET(t, CURLOPT_PRIVATE, t);
@@ -251,6 +312,7 @@ void transfer_free(struct http_transfer *t)
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->request_headers);
 	free(t->request_body);
+	free(t->origin);
 	buf_finish(&t->body);
 	buf_finish(&t->headers);
 	free(t);
@@ -318,7 +380,9 @@ static void error_text(struct http_transfer *t, enum http_outcome outcome, CURLc
 			       t->passed_bytes_max);
 		break;
 	case HTTP_REFUSED_ADDRESS:
-		(void)snprintf(t->error, sizeof(t->error), "the address is not public");
+		(void)snprintf(t->error, sizeof(t->error), "%s",
+			       t->is_elsewhere ? "redirected to another host"
+					       : "the address is not public");
 		break;
 	case HTTP_BAD_URL:
 		(void)snprintf(t->error, sizeof(t->error), "%s",

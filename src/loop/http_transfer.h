@@ -25,16 +25,25 @@ struct http_transfer {
 	http_fn *fn;
 	void *arg;
 
+	http_data_fn *data;               /* NULL: the body is collected */
+	struct http_transfer *next_fresh; /* of those whose body holds a piece to be handed on */
+	bool is_fresh;
+	bool is_handing_on; /* within data; a cancel waits for its end */
+	bool is_cancelled;
+	size_t handed_on_bytes;
+
 	CURL *easy; /* NULL when the request was not fit to be sent */
 	struct curl_slist *request_headers;
 	char *request_body;
 	const char *bad_request; /* why; a constant */
 	bool allow_private;
+	char *origin; /* the request's URL, when redirects stay there; else NULL */
 
 	struct buf body;         /* capped */
 	struct buf headers;      /* capped; "name\0value\0" for each */
 	size_t passed_bytes_max; /* the cap that was passed; 0 = none */
 	bool is_refused;         /* the last address that was tried is not public */
+	bool is_elsewhere;       /* the last redirect led away from the origin */
 	long requests_sent;
 	char curl_error[CURL_ERROR_SIZE];
 	char error[CURL_ERROR_SIZE];
@@ -43,6 +52,9 @@ struct http_transfer {
 /* Never NULL. What is wrong with the request is kept in bad_request. */
 struct http_transfer *transfer_create(const struct http_request *request, const char *user_agent);
 void transfer_free(struct http_transfer *t);
+
+/* A piece of a body that is not collected has come: http.c keeps t in mind. */
+void http_note_fresh(struct http_transfer *t);
 
 /* Fills everything but the callback's own; borrowed from t. */
 void transfer_response(struct http_transfer *t, CURLcode code, struct http_response *out);

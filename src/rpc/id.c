@@ -184,3 +184,16 @@ bool rpc_id_key_of_value(const json_t *value, struct buf *out)
 	id_number_plain(slice_of(text), out);
 	return true;
 }
+
+bool rpc_own_id(const struct rpc_message *m, int64_t *out)
+{
+	struct buf plain = BUF_INIT;
+	bool is_ours;
+
+	if (!m->id || m->id[0] == '"')
+		return false;
+	id_number_plain(slice_of(m->id), &plain);
+	is_ours = parse_i64(buf_slice(&plain), 0, INT64_MAX, out);
+	buf_finish(&plain);
+	return is_ours;
+}

@@ -60,6 +60,10 @@ void rpc_write_result(struct buf *out, const char *id, struct slice result);
 void rpc_write_error(struct buf *out, const char *id, int code, const char *message,
 		     struct slice data);
 void rpc_write_notification(struct buf *out, const char *method, struct slice params);
+/* For a client. params is a JSON text; empty leaves the member out. */
+void rpc_write_request(struct buf *out, int64_t id, const char *method, struct slice params);
+/* The id of a response to one of those; false when it is none of ours. */
+MUST_USE bool rpc_own_id(const struct rpc_message *m, int64_t *out);
 
 /*
  * Cuts a stream of bytes into lines. A line beyond RPC_LINE_BYTES_MAX is dropped up to its newline

@@ -55,3 +55,15 @@ void rpc_write_notification(struct buf *out, const char *method, struct slice pa
 		emit_key_raw(&e, "params", params);
 	end(&e);
 }
+
+void rpc_write_request(struct buf *out, int64_t id, const char *method, struct slice params)
+{
+	struct emit e;
+
+	begin(&e, out);
+	emit_key_i64(&e, "id", id);
+	emit_key_text(&e, "method", method);
+	if (params.len)
+		emit_key_raw(&e, "params", params);
+	end(&e);
+}
