@@ -14,6 +14,8 @@ enum echo_outcome {
 	ECHO_4XX,
 	ECHO_TIMEOUT,
 	ECHO_GARBAGE,
+	ECHO_BROKEN,  /* fails after the first byte of content */
+	ECHO_STALLED, /* is silent after it */
 };
 
 struct echo_provider {
@@ -21,6 +23,7 @@ struct echo_provider {
 	struct loop *loop;
 	int64_t delay_ms;
 	enum echo_outcome outcome;
+	bool says_usage;
 };
 
 /* An answer that waits for its time. */
@@ -33,6 +36,37 @@ struct echo_wait {
 static struct echo_provider *of(struct provider *p)
 {
 	return container_of(p, struct echo_provider, base);
+}
+
+static int64_t count_of(const json_t *given, const char *name)
+{
+	int64_t n = 0;
+
+	return edge_i64(json_object_get(given, name), &n) ? n : 0;
+}
+
+/* What the caller says that was used. */
+static struct llm_usage usage_of(const struct echo_provider *p, const struct execution *x)
+{
+	const json_t *given = json_object_get(x->arguments, "usage");
+	struct llm_usage usage = {.is_known = p->says_usage && json_is_object(given)};
+
+	usage.input = count_of(given, "input");
+	usage.cached_input = count_of(given, "cached_input");
+	usage.output = count_of(given, "output");
+	return usage;
+}
+
+static void break_off(const struct echo_provider *p, struct execution *x)
+{
+	struct provider_result result;
+
+	provider_result_init(&result);
+	result.outcome = p->outcome == ECHO_STALLED ? PROVIDER_TIMEOUT : PROVIDER_FAILED;
+	result.has_begun = true;
+	result.usage = usage_of(p, x);
+	err_set(&result.err, "the provider broke off in the middle of its answer");
+	execution_done(x, &result);
 }
 
 static void answer(const struct echo_provider *p, struct execution *x)
@@ -53,11 +87,16 @@ static void answer(const struct echo_provider *p, struct execution *x)
 	case ECHO_GARBAGE:
 		execution_fail(x, PROVIDER_FAILED, 200, "the provider's answer is not JSON");
 		return;
+	case ECHO_BROKEN:
+	case ECHO_STALLED:
+		break_off(p, x);
+		return;
 	case ECHO_OK:
 		break;
 	}
 	provider_result_init(&result);
 	result.outcome = PROVIDER_OK;
+	result.usage = usage_of(p, x);
 	emit_init(&e, &result.structured);
 	emit_object(&e);
 	emit_key(&e, "echo");
@@ -84,7 +123,11 @@ static void echo_start(struct provider *base, struct execution *x)
 	int64_t delay_ms = p->delay_ms;
 
 	/* Silence until the tool's time is over. */
-	if (p->outcome == ECHO_TIMEOUT)
+	if (p->outcome == ECHO_STALLED) {
+		x->has_begun = true;
+		x->usage = usage_of(p, x);
+	}
+	if (p->outcome == ECHO_TIMEOUT || p->outcome == ECHO_STALLED)
 		delay_ms = x->timeout_ms;
 	if (!delay_ms) {
 		answer(p, x);
@@ -126,17 +169,23 @@ struct echo_fields {
 	const char *kind;
 	int64_t delay_ms;
 	const char *outcome;
+	bool usage;
+	json_t *byok;
 };
 
 static const struct field ECHO_FIELDS[] = {
 	{"kind", FIELD_TEXT, true, offsetof(struct echo_fields, kind), FIELD_NO_SEEN},
 	{"delay_ms", FIELD_I64, false, offsetof(struct echo_fields, delay_ms), FIELD_NO_SEEN},
 	{"outcome", FIELD_TEXT, false, offsetof(struct echo_fields, outcome), FIELD_NO_SEEN},
+	{"usage", FIELD_BOOL, false, offsetof(struct echo_fields, usage), FIELD_NO_SEEN},
+	/* Changes the price only, which is not this provider's business. */
+	{"byok", FIELD_JSON, false, offsetof(struct echo_fields, byok), FIELD_NO_SEEN},
 };
 
 struct provider *echo_provider_create(struct loop *loop, const json_t *config, struct err *err)
 {
-	static const char *const OUTCOMES[] = {"ok", "5xx", "4xx", "timeout", "garbage"};
+	static const char *const OUTCOMES[] = {"ok",      "5xx",    "4xx",    "timeout",
+					       "garbage", "broken", "stalled"};
 	struct echo_fields f = {.outcome = "ok"};
 	struct echo_provider *p;
 	size_t outcome = 0;
@@ -146,7 +195,7 @@ struct provider *echo_provider_create(struct loop *loop, const json_t *config, s
 	while (outcome < ARRAY_LEN(OUTCOMES) && strcmp(OUTCOMES[outcome], f.outcome) != 0)
 		outcome++;
 	if (outcome == ARRAY_LEN(OUTCOMES)) {
-		err_set(err, "outcome: must be ok, 5xx, 4xx, timeout or garbage");
+		err_set(err, "outcome: must be ok, 5xx, 4xx, timeout, garbage, broken or stalled");
 		return NULL;
 	}
 	if (f.delay_ms < 0 || f.delay_ms > CALL_DEADLINE_MS) {
@@ -158,5 +207,6 @@ struct provider *echo_provider_create(struct loop *loop, const json_t *config, s
 	p->loop = loop;
 	p->delay_ms = f.delay_ms;
 	p->outcome = (enum echo_outcome)outcome;
+	p->says_usage = f.usage;
 	return &p->base;
 }

@@ -22,6 +22,7 @@ enum provider_outcome {
 	PROVIDER_OK,
 	PROVIDER_OK_FREE,     /* an answer that is not charged: no news, a first look */
 	PROVIDER_TOOL_FAILED, /* an upstream's own isError; content is passed through */
+	PROVIDER_INVALID,     /* the arguments cannot be sent: nothing was */
 	PROVIDER_REJECTED,    /* 4xx other than 408, 425, 429: our arguments were refused */
 	PROVIDER_FAILED,      /* 5xx, 408, 425, 429, transport, garbage */
 	PROVIDER_TIMEOUT,
@@ -38,6 +39,7 @@ struct provider_result {
 	struct llm_usage usage;
 	bool has_begun;       /* failed after the first byte of the answer's content */
 	struct err err;       /* for the outcomes that failed */
+	char field[128];      /* PROVIDER_INVALID: dotted name of the argument, "" for none */
 	struct rider *riders; /* run in the settlement's transaction, charged or not; owned */
 };
 
@@ -54,6 +56,13 @@ struct execution {
 	int64_t timeout_ms; /* from start */
 	/* The caller's own key for this provider (BYOK); NULL: the operator's is used. */
 	const char *own_key;
+	/* Of a tool with a price by model: the output tokens that the hold covers, which the
+	 * provider asks for where the arguments have no max_tokens. 0: no such price. */
+	int64_t max_output;
+	/* Kept up to date by the provider while it runs, for an execution that is cancelled or
+	 * whose time is over: the first byte of content has come, and what is known of usage. */
+	bool has_begun;
+	struct llm_usage usage;
 	/* A provider may report progress; NULL when nobody listens. */
 	void (*progress)(struct execution *x, const char *message);
 	/* Called once; takes over result by moving it. Not after cancel. */
@@ -81,5 +90,9 @@ void provider_destroy(struct provider *p); /* NULL is allowed */
 void execution_done(struct execution *x, struct provider_result *result);
 void execution_fail(struct execution *x, enum provider_outcome outcome, int status,
 		    const char *text);
+/* PROVIDER_INVALID. */
+void execution_refuse(struct execution *x, const char *field, const char *text);
+/* The time that the provider may use: it ends before the meter's own timer does. */
+int64_t execution_time_ms(const struct execution *x);
 
 #endif
