@@ -1,12 +1,16 @@
 #include "app/app.h"
 
 #include "app/catalog.h"
+#include "app/check.h"
 #include "app/config.h"
+#include "app/own_keys.h"
+#include "app/upstreams.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "loop/http.h"
 #include "meter/meter.h"
+#include "providers/session_store.h"
 #include "signals/signals.h"
 #include "tools/registry.h"
 #include "json/edge.h"
@@ -22,13 +26,17 @@ struct app {
 	char *store;
 	char *api_key;
 	char *stripe_key;
+	struct own_keys own_keys;
 	struct loop *loop;
 	struct http *http;
 	struct wallet *wallet;
 	struct payments *payments;
 	struct signals *signals;
+	struct sessions *sessions;
 	struct meter *meter;
 	struct tools *tools;
+	struct upstreams *upstreams;
+	bool is_hurried;
 	struct loop_timer tick;  /* leases: renewed and looked after */
 	struct loop_timer retry; /* the store was busy */
 	bool was_open;
@@ -152,6 +160,7 @@ static void create_wallet(struct app *app)
 		.default_org = app->config.org_name,
 		.default_email = app->config.org_email,
 		.starter = app->config.starter,
+		.guard = app->config.guard,
 	};
 
 	app->wallet = wallet_create(&config);
@@ -164,37 +173,69 @@ static bool create_parts(struct app *app, const struct payments_config *payments
 		.allow_private = app->config.allow_private,
 		.detectors = json_object_get(app->config.root, "detectors"),
 	};
-	struct tools_config tools = {.loop = app->loop, .default_org = app->config.org_name};
+	struct tools_config tools = {
+		.loop = app->loop,
+		.clients = json_object_get(app->config.root, "clients"),
+		.default_org = app->config.org_name,
+		.has_org_prices = app->config.has_org_prices,
+		.own_key = own_keys_find,
+		.own_key_arg = &app->own_keys,
+	};
 
 	app->http = http_create(app->loop, "farebox/" FAREBOX_VERSION);
 	create_wallet(app);
+	app->sessions = sessions_create(app->wallet, app->store);
 	app->payments = payments_create(app->loop, app->http, app->wallet, payments, err);
 	if (!app->payments)
 		return false;
 	app->signals = signals_create(app->loop, app->http, app->wallet, &signals, err);
 	if (!app->signals)
 		return false;
-	app->meter = meter_create(app->loop, app->wallet);
+	app->meter = meter_create(app->loop, app->wallet, app->config.guard);
 	meter_set_watch(app->meter, on_watch, app->payments);
 	tools.wallet = app->wallet;
 	tools.meter = app->meter;
 	tools.payments = app->payments;
+	tools.sessions = app->sessions;
 	app->tools = tools_create(&tools);
 	return true;
 }
 
-static bool fill_catalog(struct app *app, struct err *err)
+static void fill(struct app *app, struct faults *faults)
 {
 	struct catalog_parts parts = {
-		.loop = app->loop, .signals = app->signals, .tools = app->tools};
-	struct buf faults = BUF_INIT;
-	size_t n = catalog_fill(&app->config, &parts, &faults);
+		.loop = app->loop,
+		.http = app->http,
+		.sessions = app->sessions,
+		.allow_private = app->config.allow_private,
+		.signals = app->signals,
+		.tools = app->tools,
+		.orgs = json_object_get(app->config.root, "orgs"),
+	};
+	struct upstreams_config upstreams = {
+		.loop = app->loop,
+		.http = app->http,
+		.wallet = app->wallet,
+		.tools = app->tools,
+		.config = &app->config,
+	};
 
-	if (n)
-		err_set(err, "configuration: %.*s", (int)strcspn(buf_text(&faults), "\n"),
-			buf_text(&faults));
-	buf_finish(&faults);
-	return n == 0;
+	catalog_fill(&app->config, &parts, faults);
+	app->upstreams = upstreams_create(&upstreams, faults);
+}
+
+static bool fill_catalog(struct app *app, const char *path, struct err *err)
+{
+	struct faults faults = FAULTS_INIT;
+	bool is_good;
+
+	fill(app, &faults);
+	is_good = faults.count == 0;
+	/* The whole check knows the places better. */
+	if (!is_good && config_refuse(path, app->config.root, err))
+		err_set(err, "%s: %s: %s", path, faults.items[0].pointer, faults.items[0].text);
+	faults_finish(&faults);
+	return is_good;
 }
 
 static bool build(struct app *app, const struct app_options *options, struct err *err)
@@ -206,7 +247,8 @@ static bool build(struct app *app, const struct app_options *options, struct err
 		return false;
 	app->store = app_choose_store(options->store, err);
 	if (!app->store || !app_choose_payments(&payments, &app->stripe_key, err) ||
-	    !secret_from_env("FAREBOX_API_KEY", &app->api_key, err))
+	    !secret_from_env("FAREBOX_API_KEY", &app->api_key, err) ||
+	    !own_keys_read(&app->own_keys, err))
 		return false;
 	payments.fee_percent = app->config.fee_percent;
 	payments.fee_minimum = app->config.fee_minimum;
@@ -218,7 +260,7 @@ static bool build(struct app *app, const struct app_options *options, struct err
 	loop_timer_init(&app->tick, app->loop, on_tick, app);
 	loop_timer_init(&app->retry, app->loop, on_retry, app);
 	loop_set_turn_end(app->loop, on_turn_end, app);
-	return create_parts(app, &payments, err) && fill_catalog(app, err);
+	return create_parts(app, &payments, err) && fill_catalog(app, path, err);
 }
 
 struct app *app_create(const struct app_options *options, struct err *err)
@@ -264,12 +306,15 @@ void app_destroy(struct app *app)
 	tools_destroy(app->tools);
 	meter_destroy(app->meter);
 	signals_destroy(app->signals);
+	upstreams_destroy(app->upstreams, app->is_hurried);
+	sessions_destroy(app->sessions);
 	if (app->http)
 		http_destroy(app->http);
 	if (app->loop)
 		loop_destroy(app->loop);
 	secret_free(app->api_key);
 	secret_free(app->stripe_key);
+	own_keys_finish(&app->own_keys);
 	free(app->store);
 	app_config_finish(&app->config);
 	free(app);
@@ -320,6 +365,12 @@ const char *app_store(const struct app *app)
 	return app->store;
 }
 
+void app_hurry(struct app *app)
+{
+	app->is_hurried = true;
+	wallet_hurry(app->wallet);
+}
+
 void app_set_turn_end(struct app *app, loop_turn_fn *fn, void *arg)
 {
 	app->turn_end = fn;
@@ -356,17 +407,13 @@ bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct b
 	return app->is_reached;
 }
 
-size_t app_config_check(json_t *config, struct buf *out_faults)
+/* Built and thrown away: nothing in it touches the store or the network. */
+static void check_build(json_t *config, struct faults *faults)
 {
-	size_t n = app_config_shape_faults(config, out_faults);
-	struct app *app;
-	struct err err = ERR_INIT;
+	struct app *app = xzalloc(sizeof(*app));
 	struct payments_config payments = {.mode = PAYMENTS_OFF};
+	struct err err = ERR_INIT;
 
-	if (n)
-		return n;
-	/* Built and thrown away: nothing in it touches the store or the network. */
-	app = xzalloc(sizeof(*app));
 	app->config.root = json_incref(config);
 	app->config.org_name = "default";
 	app->config.fee_percent = (struct decimal){0};
@@ -374,15 +421,16 @@ size_t app_config_check(json_t *config, struct buf *out_faults)
 	app->loop = loop_create();
 	loop_timer_init(&app->tick, app->loop, on_tick, app);
 	loop_timer_init(&app->retry, app->loop, on_retry, app);
-	if (create_parts(app, &payments, &err)) {
-		struct catalog_parts parts = {
-			.loop = app->loop, .signals = app->signals, .tools = app->tools};
-
-		n = catalog_fill(&app->config, &parts, out_faults);
-	} else {
-		buf_printf(out_faults, "%s\n", err.text);
-		n = 1;
-	}
+	if (create_parts(app, &payments, &err))
+		fill(app, faults);
+	else
+		faults_add(faults, "", "%s", err.text);
 	app_destroy(app);
-	return n;
+}
+
+void app_config_check(json_t *config, struct faults *faults)
+{
+	config_check(config, faults);
+	if (!faults_grave(faults))
+		check_build(config, faults);
 }

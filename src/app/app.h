@@ -12,6 +12,7 @@
 #include "payments/payments.h"
 #include "tools/tools.h"
 #include "wallet/wallet.h"
+#include "json/faults.h"
 
 #include <jansson.h>
 
@@ -39,6 +40,10 @@ const char *app_default_email(const struct app *app);
 struct microusd app_starter(const struct app *app);
 const char *app_store(const struct app *app);
 
+/* On the way out, with a second at most: no sibling and no child is waited for longer than a
+ * moment.
+ */
+void app_hurry(struct app *app);
 /* What a transport does at the end of each turn, after the wallet's batch; true: more to do. */
 void app_set_turn_end(struct app *app, loop_turn_fn *fn, void *arg);
 /* Nothing is queued or under way in wallet, tools and payments. */
@@ -46,11 +51,8 @@ bool app_is_settled(const struct app *app);
 /* Runs the loop until done(arg) says true or the deadline passes (false). For the command line. */
 bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct boottime deadline);
 
-/*
- * Checks a configuration without building anything that outlives the call: appends a line
- * "POINTER: fault" for each fault, returns how many there are.
- */
-size_t app_config_check(json_t *config, struct buf *out_faults);
+/* Adds all faults of a configuration. Touches neither store nor network and starts nothing. */
+void app_config_check(json_t *config, struct faults *faults);
 
 /* Path or URL of the store: given, else FAREBOX_STORE, else app_default_store. Owned by the caller;
  * NULL and err when there is no place for it. */

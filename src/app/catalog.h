@@ -7,19 +7,21 @@
  */
 
 #include "app/config.h"
-#include "base/buf.h"
 #include "signals/signals.h"
 #include "tools/registry.h"
 
 struct catalog_parts {
 	struct loop *loop;
+	struct http *http;
+	struct sessions *sessions;
+	bool allow_private; /* of the network: for providers */
 	struct signals *signals;
 	struct tools *tools;
+	json_t *orgs; /* of the configuration; NULL for none */
 };
 
-/* Appends a line "POINTER: text" for each fault and returns how many there are; what is sound is
- * registered all the same. */
-size_t catalog_fill(const struct app_config *config, const struct catalog_parts *parts,
-		    struct buf *out_faults);
+/* Adds each fault; what is sound is registered all the same. */
+void catalog_fill(const struct app_config *config, const struct catalog_parts *parts,
+		  struct faults *faults);
 
 #endif

@@ -1,5 +1,6 @@
 #include "app/config.h"
 
+#include "app/check.h"
 #include "base/embedded.h"
 #include "base/limits.h"
 #include "json/edge.h"
@@ -8,33 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAULTS_MAX         50
-#define STARTER_TOKENS     100
-#define FEE_PERCENT        ((struct decimal){.digits = 55, .scale = 1})
-#define FEE_MINIMUM        ((struct cents){80})
-#define CONFIG_SCHEMA_NAME "config.json"
-#define ENV                "${env:"
+#define ENV                    "${env:"
+#define STARTER_TOKENS         100
+#define GUARD_RELEASED_DEFAULT 5
+#define GUARD_REPEATED_DEFAULT 100
+#define GUARD_WINDOW_S_DEFAULT 60
+#define FEE_PERCENT            ((struct decimal){.digits = 55, .scale = 1})
+#define FEE_MINIMUM            ((struct cents){80})
+#define CONFIG_SCHEMA_NAME     "config.json"
 
-size_t app_config_shape_faults(const json_t *root, struct buf *out)
+json_t *config_shape(const json_t *root, struct faults *faults)
 {
 	const struct embedded_file *file = embedded_find(CONFIG_SCHEMA_NAME);
 	CLEANUP(edge_decref) json_t *document = NULL;
-	struct schema_fault faults[FAULTS_MAX];
 	struct err err = ERR_INIT;
 	struct schema *schema;
-	size_t n;
+	json_t *known;
 
 	CHECK(file);
 	document = edge_parse((struct slice){.p = file->text, .len = file->len}, &err);
 	schema = document ? schema_create(document, &err) : NULL;
 	if (!schema)
 		die("schemas/%s: %s", CONFIG_SCHEMA_NAME, err.text);
-	n = schema_faults(schema, root, faults, FAULTS_MAX);
-	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s: %s\n", *faults[i].field ? faults[i].field : "/",
-			   faults[i].text);
+	known = schema_faults(schema, root, faults, CONFIG_FAULTS_MAX);
 	schema_destroy(schema);
-	return n;
+	return known;
 }
 
 static void read_org(const json_t *org, struct app_config *c)
@@ -66,9 +65,9 @@ static void read_fees(const json_t *fees, struct app_config *c)
 		      cents_from_usd_exact(&c->fee_minimum, usd));
 }
 
-/* The URL may begin with the value of a variable. */
-static bool read_return_url(const json_t *stripe, char **out, struct err *err)
+bool config_return_url(const json_t *root, char **out, struct err *err)
 {
+	const json_t *stripe = json_object_get(root, "stripe");
 	const char *text = json_string_value(json_object_get(stripe, "return_url"));
 	const char *end = text ? strchr(text, '}') : NULL;
 	CLEANUP(free_charp) char *name = NULL;
@@ -84,51 +83,85 @@ static bool read_return_url(const json_t *stripe, char **out, struct err *err)
 	name = xstrndup(text + strlen(ENV), (size_t)(end - text) - strlen(ENV));
 	value = getenv(name);
 	if (!value || !*value)
-		return err_set(err, "/stripe/return_url: the environment has no %s", name);
+		return err_set(err, "the environment has no %s", name);
 	*out = xasprintf("%s%s", value, end + 1);
 	return true;
 }
 
-/* The first line of the faults. */
-static bool refuse(const char *path, const struct buf *faults, size_t n, struct err *err)
+static int64_t read_count(const json_t *object, const char *name, int64_t otherwise)
 {
-	const char *text = buf_text(faults);
-	int len = (int)strcspn(text, "\n");
+	const json_t *value = json_object_get(object, name);
 
+	if (value)
+		CHECK(edge_i64(value, &otherwise)); /* the shape says so */
+	return otherwise;
+}
+
+static struct guard_config read_guard(const json_t *guard)
+{
+	return (struct guard_config){
+		.released = read_count(guard, "released", GUARD_RELEASED_DEFAULT),
+		.repeated = read_count(guard, "repeated", GUARD_REPEATED_DEFAULT),
+		.window_s = read_count(guard, "window_s", GUARD_WINDOW_S_DEFAULT),
+	};
+}
+
+bool config_refuse(const char *path, const json_t *root, struct err *err)
+{
+	struct faults faults = FAULTS_INIT;
+	const struct fault *first;
+	size_t n;
+
+	config_check(root, &faults);
+	n = faults_grave(&faults);
+	first = faults_first(&faults, "");
 	if (n > 1)
-		return err_set(err, "%s: %.*s (and %zu more: see 'farebox config check')", path,
-			       len, text, n - 1);
-	return err_set(err, "%s: %.*s", path, len, text);
+		err_set(err, "%s: %s: %s (and %zu more: see 'farebox config check')", path,
+			first->pointer, first->text, n - 1);
+	else if (first)
+		err_set(err, "%s: %s: %s", path, first->pointer, first->text);
+	faults_finish(&faults);
+	return !first;
+}
+
+/* Its shape is sound, or it is refused with what is wrong. */
+static bool read_root(const char *path, json_t **out, struct err *err)
+{
+	struct faults faults = FAULTS_INIT;
+	bool is_good;
+
+	*out = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, err);
+	if (!*out)
+		return false;
+	json_decref(config_shape(*out, &faults));
+	is_good = faults.count == 0;
+	if (!is_good)
+		(void)config_refuse(path, *out, err);
+	faults_finish(&faults);
+	if (!is_good)
+		json_decref(*out);
+	return is_good;
 }
 
 bool app_config_read(const char *path, struct app_config *out, struct err *err)
 {
 	struct app_config c = {.root = NULL};
-	struct buf faults = BUF_INIT;
 	const json_t *network;
-	size_t n;
 
-	if (path) {
-		c.root = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, err);
-		if (!c.root)
-			return false;
-		n = app_config_shape_faults(c.root, &faults);
-		if (n) {
-			(void)refuse(path, &faults, n, err);
-			buf_finish(&faults);
-			json_decref(c.root);
-			return false;
-		}
-	} else {
+	if (!path)
 		c.root = json_object();
-	}
+	else if (!read_root(path, &c.root, err))
+		return false;
 	c.meter = json_is_true(json_object_get(json_object_get(c.root, "stripe"), "meter"));
 	network = json_object_get(c.root, "network");
 	c.allow_private = json_is_true(json_object_get(network, "allow_private"));
 	c.contact = json_string_value(json_object_get(network, "contact"));
+	c.guard = read_guard(json_object_get(c.root, "guard"));
+	c.has_org_prices = json_object_size(json_object_get(c.root, "orgs")) > 0;
 	read_org(json_object_get(c.root, "org"), &c);
 	read_fees(json_object_get(c.root, "fees"), &c);
-	if (!read_return_url(json_object_get(c.root, "stripe"), &c.return_url, err)) {
+	if (!config_return_url(c.root, &c.return_url, err)) {
+		err_prefix(err, "/stripe/return_url");
 		json_decref(c.root);
 		return false;
 	}

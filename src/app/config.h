@@ -7,9 +7,10 @@
  * nothing of a configuration is ever ignored in silence.
  */
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/money.h"
+#include "wallet/wallet.h"
+#include "json/faults.h"
 
 #include <jansson.h>
 
@@ -24,13 +25,20 @@ struct app_config {
 	bool meter;       /* usage and credit are mirrored at Stripe's meter */
 	bool allow_private;
 	const char *contact; /* NULL = none */
+	struct guard_config guard;
+	bool has_org_prices;
 };
 
 /* path NULL: the defaults. False: err names the first fault with its JSON pointer. */
 MUST_USE bool app_config_read(const char *path, struct app_config *out, struct err *err);
 void app_config_finish(struct app_config *config);
 
-/* One "POINTER: text" line for each fault of the shape; returns how many. */
-size_t app_config_shape_faults(const json_t *root, struct buf *out);
+/* All faults of the shape; returns a copy without the members that nobody knows. */
+json_t *config_shape(const json_t *root, struct faults *faults);
+/* stripe.return_url, which may begin with the value of a variable; NULL: none. Owned by the caller.
+ */
+MUST_USE bool config_return_url(const json_t *root, char **out, struct err *err);
+/* Puts the first fault and the number of the others into err; true when there is none. */
+bool config_refuse(const char *path, const json_t *root, struct err *err);
 
 #endif

@@ -115,7 +115,7 @@ static void print_content(const struct cli *cli, struct slice content)
 	}
 }
 
-static int print_reply(struct cli *cli, const struct tool_reply *reply)
+static int print_reply(struct cli *cli, const struct tool *tool, const struct tool_reply *reply)
 {
 	int status = CLI_OK;
 
@@ -125,7 +125,7 @@ static int print_reply(struct cli *cli, const struct tool_reply *reply)
 		print_json(cli, buf_slice(&reply->structured));
 	else
 		print_content(cli, buf_slice(&reply->content));
-	cli_print_cost(reply);
+	cli_print_cost(tool, reply);
 	return status;
 }
 
@@ -151,7 +151,7 @@ static int run(struct cli *cli)
 	if (!tool)
 		return CLI_USAGE;
 	if (cli_call(cli, tool, arguments, &options, &reply))
-		status = print_reply(cli, &reply);
+		status = print_reply(cli, tool, &reply);
 	tool_reply_finish(&reply);
 	return status;
 }

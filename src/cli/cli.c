@@ -2,9 +2,9 @@
 
 #include "app/app.h"
 #include "base/limits.h"
+#include "base/suggest.h"
 #include "cli/print.h"
 #include "cli/run.h"
-#include "cli/suggest.h"
 #include "json/edge.h"
 
 #include <fcntl.h>
@@ -13,10 +13,23 @@
 #include <unistd.h>
 
 static const struct command *const ROOT_COMMANDS[] = {
-	&COMMAND_MCP,     &COMMAND_CALL,    &COMMAND_QUOTE,   &COMMAND_TOOLS,
-	&COMMAND_BILLING, &COMMAND_KEYS,    &COMMAND_ORGS,    &COMMAND_GRANT,
-	&COMMAND_LEDGER,  &COMMAND_SANDBOX, &COMMAND_WEBHOOK, &COMMAND_CONFIG,
-	&COMMAND_DOCTOR,  &COMMAND_HELP,    &COMMAND_VERSION, NULL,
+	&COMMAND_MCP,
+	&COMMAND_CALL,
+	&COMMAND_QUOTE,
+	&COMMAND_TOOLS,
+	&COMMAND_BILLING,
+	&COMMAND_KEYS,
+	&COMMAND_ORGS,
+	&COMMAND_GRANT,
+	&COMMAND_LEDGER,
+	&COMMAND_SANDBOX,
+	&COMMAND_WEBHOOK,
+	&COMMAND_CONFIG,
+	&COMMAND_PRICES,
+	&COMMAND_DOCTOR,
+	&COMMAND_HELP,
+	&COMMAND_VERSION,
+	NULL,
 };
 
 static const char *const ROOT_EXAMPLES[] = {
@@ -40,6 +53,12 @@ const struct command COMMAND_ROOT = {
 		"  FAREBOX_PAYMENTS       stripe, sandbox or off; default stripe when its key is "
 		"set, "
 		"else off\n"
+		"  FAREBOX_PROVIDER_KEY_NAME\n"
+		"                         your own key at the provider that the configuration "
+		"calls "
+		"NAME\n"
+		"  FAREBOX_SEAL_KEY       seals connected sessions; default a file beside the "
+		"wallet\n"
 		"  STRIPE_SECRET_KEY      the key of your Stripe account, secret or restricted\n"
 		"  STRIPE_WEBHOOK_SECRET  for 'farebox webhook'; several while one is rolled\n"
 		"  FAREBOX_LOG            error, warn, info or debug; lines on stderr\n"

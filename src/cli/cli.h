@@ -58,6 +58,7 @@ extern const struct command COMMAND_LEDGER;
 extern const struct command COMMAND_SANDBOX;
 extern const struct command COMMAND_WEBHOOK;
 extern const struct command COMMAND_CONFIG;
+extern const struct command COMMAND_PRICES;
 extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_HELP;
 extern const struct command COMMAND_VERSION;

@@ -26,66 +26,78 @@ static const char *choose_file(const struct cli *cli)
 	return configured && *configured ? configured : DEFAULT_FILE;
 }
 
-/* "POINTER: fault" as an object. */
-static void emit_fault(struct emit *e, struct slice line)
+static void emit_faults(struct emit *e, const struct faults *faults, const char *key,
+			bool are_warnings)
 {
-	const char *colon = memmem(line.p, line.len, ": ", 2);
-	size_t len = colon ? (size_t)(colon - line.p) : 0;
-	size_t behind = colon ? len + 2 : 0;
+	emit_key(e, key);
+	emit_array(e);
+	for (size_t i = 0; i < faults->count; i++) {
+		const struct fault *f = &faults->items[i];
 
-	emit_object(e);
-	emit_key(e, "pointer");
-	emit_slice(e, (struct slice){.p = line.p, .len = len});
-	emit_key(e, "text");
-	emit_slice(e, (struct slice){.p = line.p + behind, .len = line.len - behind});
-	emit_object_end(e);
+		if (f->is_warning != are_warnings)
+			continue;
+		emit_object(e);
+		emit_key_text(e, "pointer", f->pointer);
+		emit_key_text(e, "text", f->text);
+		emit_object_end(e);
+	}
+	emit_array_end(e);
 }
 
-static void print_faults_json(const struct cli *cli, const char *path, const char *faults)
+static void print_faults_json(const struct cli *cli, const char *path, const struct faults *faults)
 {
 	struct buf json = BUF_INIT;
 	struct emit e;
 
 	emit_init(&e, &json);
 	emit_object(&e);
-	emit_key_bool(&e, "ok", !*faults);
+	emit_key_bool(&e, "ok", !faults_grave(faults));
 	emit_key_text(&e, "file", path);
-	emit_key(&e, "faults");
-	emit_array(&e);
-	while (*faults) {
-		size_t len = strcspn(faults, "\n");
-
-		emit_fault(&e, (struct slice){.p = faults, .len = len});
-		faults += len + (faults[len] == '\n');
-	}
-	emit_array_end(&e);
+	emit_faults(&e, faults, "faults", false);
+	emit_faults(&e, faults, "warnings", true);
 	emit_object_end(&e);
 	emit_done(&e);
 	print_json(cli, buf_slice(&json));
 	buf_finish(&json);
 }
 
+static void print_faults(const struct faults *faults)
+{
+	for (size_t i = 0; i < faults->count; i++) {
+		const struct fault *f = &faults->items[i];
+		CLEANUP(free_charp) char *line = NULL;
+
+		line = xasprintf("%s%s: %s\n", f->is_warning ? "warning: " : "",
+				 *f->pointer ? f->pointer : "the file", f->text);
+		print_clean(stdout, line);
+	}
+	if (!faults_grave(faults))
+		(void)puts("ok");
+}
+
 static int run_check(struct cli *cli)
 {
 	const char *path = choose_file(cli);
-	struct buf faults = BUF_INIT;
+	struct faults faults = FAULTS_INIT;
 	struct err err = ERR_INIT;
-	CLEANUP(edge_decref) json_t *config = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, &err);
-	size_t n;
+	CLEANUP(edge_decref)
+	json_t *config = edge_parse_file(path, CONFIG_BYTES_MAX, &faults, &err);
+	bool is_good;
 
-	if (!config)
+	if (!config) {
+		faults_finish(&faults);
 		return cli_fail_field(cli, "FILE",
 				      "'farebox config init' writes a file to start with.", "%s",
 				      err.text);
-	n = app_config_check(config, &faults);
+	}
+	app_config_check(config, &faults);
+	is_good = faults_grave(&faults) == 0;
 	if (cli->wants_json)
-		print_faults_json(cli, path, buf_text(&faults));
-	else if (n)
-		print_clean(stdout, buf_text(&faults));
+		print_faults_json(cli, path, &faults);
 	else
-		(void)puts("ok");
-	buf_finish(&faults);
-	return n ? CLI_FAILED : CLI_OK;
+		print_faults(&faults);
+	faults_finish(&faults);
+	return is_good ? CLI_OK : CLI_FAILED;
 }
 
 static bool write_all(int fd, struct slice text)
@@ -172,8 +184,10 @@ static const char *const INIT_EXAMPLES[] = {"farebox config init ~/.config/fareb
 static const struct command CONFIG_CHECK = {
 	.name = "check",
 	.summary = "Names every fault of a configuration, with its JSON pointer.",
-	.text = "FILE is FAREBOX_CONFIG or farebox.json by default. Exit status 1 when there is a "
-		"fault.",
+	.text = "FILE is FAREBOX_CONFIG or farebox.json by default. Secrets are looked for in the "
+		"environment\nand programs in PATH, as the host gives them; nothing is started, "
+		"called or stored. Exit\nstatus 1 when there is a fault; what may be meant so is a "
+		"warning.",
 	.examples = CHECK_EXAMPLES,
 	.operands = {"FILE"},
 	.run = run_check,

@@ -70,9 +70,10 @@ static void add(struct doctor *d, enum finding_level level, const char *check, c
 /* Faults of the file with their pointers, the first of them told. */
 static void check_file(struct doctor *d, const char *path)
 {
-	struct buf faults = BUF_INIT;
+	struct faults faults = FAULTS_INIT;
 	struct err err = ERR_INIT;
 	CLEANUP(edge_decref) json_t *root = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, &err);
+	const struct fault *first;
 	size_t n;
 
 	if (!root) {
@@ -82,17 +83,19 @@ static void check_file(struct doctor *d, const char *path)
 		    "%s", err.text);
 		return;
 	}
-	n = app_config_check(root, &faults);
-	if (n)
+	app_config_check(root, &faults);
+	n = faults_grave(&faults);
+	first = faults_first(&faults, "");
+	if (first)
 		add(d, FINDING_FAIL, "config", "'farebox config check' names every fault.",
-		    "%s: %zu %s, the first at %.*s", path, n, n == 1 ? "fault" : "faults",
-		    (int)strcspn(buf_text(&faults), "\n"), buf_text(&faults));
-	else if (!app_config_read(path, &d->config, &err))
-		add(d, FINDING_FAIL, "config", "Set the variable, or write the value itself.", "%s",
-		    err.text);
+		    "%s: %zu %s, the first at %s: %s", path, n, n == 1 ? "fault" : "faults",
+		    first->pointer, first->text);
 	else
 		add(d, FINDING_OK, "config", NULL, "%s", path);
-	buf_finish(&faults);
+	/* What follows reads it where it can be read. */
+	if (!app_config_read(path, &d->config, &err))
+		d->config.root = NULL;
+	faults_finish(&faults);
 }
 
 static void check_config(struct doctor *d)
@@ -273,6 +276,25 @@ static struct db *open_store(struct doctor *d)
 	return db;
 }
 
+/* What Stripe's meter has not been told yet; test and live are told apart. */
+static void check_mirror(struct doctor *d, struct db *db)
+{
+	static const char *const GATEWAYS[] = {"stripe", "stripe_test"};
+
+	for (size_t i = 0; i < ARRAY_LEN(GATEWAYS); i++) {
+		struct mirror_view view = {.trouble = NULL};
+
+		if (mirror_view_read(db, GATEWAYS[i], &view) == DB_OK && view.is_started)
+			add(d, view.trouble ? FINDING_WARN : FINDING_OK, "stripe.meter",
+			    view.trouble ? "It is tried again by itself; calls do not wait for it."
+					 : NULL,
+			    "%s: %d ledger entries and %d grants are not told yet%s%s", GATEWAYS[i],
+			    (int)view.lag_entries, (int)view.lag_grants, view.trouble ? "; " : "",
+			    view.trouble ? view.trouble : "");
+		mirror_view_finish(&view);
+	}
+}
+
 static void check_store(struct doctor *d)
 {
 	struct err err = ERR_INIT;
@@ -283,8 +305,10 @@ static void check_store(struct doctor *d)
 		db = open_store(d);
 	else
 		add(d, FINDING_FAIL, "store", "Set FAREBOX_STORE.", "%s", err.text);
-	if (db)
+	if (db) {
 		check_org(d, db);
+		check_mirror(d, db);
+	}
 	check_api_key(d, db);
 	db_close(db);
 }

@@ -2,9 +2,9 @@
  * Help, from the table of commands: for people, and with --json as one object.
  */
 
+#include "base/suggest.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-#include "cli/suggest.h"
 #include "json/emit.h"
 
 #include <string.h>

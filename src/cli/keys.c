@@ -21,6 +21,17 @@ static void emit_key_view(struct emit *e, const struct key_view *key, const char
 	emit_key_id(e, "org", "org", key->org);
 	emit_key(e, "created");
 	emit_walltime(e, key->created);
+	if (key->limits.has_daily)
+		emit_key_tokens(e, "daily_tokens", key->limits.daily);
+	if (key->limits.has_monthly)
+		emit_key_tokens(e, "monthly_tokens", key->limits.monthly);
+	if (key->limits.rate.calls) {
+		emit_key(e, "rate");
+		emit_object(e);
+		emit_key_i64(e, "calls", key->limits.rate.calls);
+		emit_key_i64(e, "per_s", key->limits.rate.per_s);
+		emit_object_end(e);
+	}
 	if (secret)
 		emit_key_text(e, "api_key", secret);
 	else
@@ -72,6 +83,7 @@ static int make_key(struct cli *cli, struct key_view *key, struct id replaces)
 	cmd->prefix = xstrndup(secret, API_KEY_PREFIX_LEN);
 	cmd->label = xstrdup(key->label);
 	cmd->replaces = replaces;
+	cmd->limits = key->limits;
 	memcpy(key->prefix, secret, API_KEY_PREFIX_LEN);
 	key->prefix[API_KEY_PREFIX_LEN] = '\0';
 	if (cli_submit(cli, cmd, &result)) {
@@ -84,6 +96,50 @@ static int make_key(struct cli *cli, struct key_view *key, struct id replaces)
 	return status;
 }
 
+/* False: told. */
+static bool read_tokens(struct cli *cli, const char *option, bool *out_has, struct microusd *out)
+{
+	const char *text = cli_value(cli, option);
+	struct decimal tokens;
+
+	if (!text)
+		return true;
+	if (!decimal_parse(slice_of(text), &tokens) || decimal_sign(tokens) < 0 ||
+	    !microusd_from_tokens_exact(out, tokens)) {
+		(void)cli_usage(cli, &(struct usage_fault){.option = option},
+				"must be a number of tokens that is not negative, with at most "
+				"four decimals");
+		return false;
+	}
+	*out_has = true;
+	return true;
+}
+
+/* "60/10": 60 calls in 10 seconds. False: told. */
+static bool read_rate(struct cli *cli, struct rate_limit *out)
+{
+	const char *text = cli_value(cli, "rate"), *slash = text ? strchr(text, '/') : NULL;
+
+	if (!text)
+		return true;
+	if (slash &&
+	    parse_i64((struct slice){.p = text, .len = (size_t)(slash - text)}, 1, RATE_CALLS_MAX,
+		      &out->calls) &&
+	    parse_i64(slice_of(slash + 1), 1, RATE_SECONDS_MAX, &out->per_s))
+		return true;
+	(void)cli_usage(cli, &(struct usage_fault){.option = "rate"},
+			"must be CALLS/SECONDS, as in 60/10; at most %d calls and %d seconds",
+			RATE_CALLS_MAX, RATE_SECONDS_MAX);
+	return false;
+}
+
+static bool read_limits(struct cli *cli, struct key_limits *out)
+{
+	return read_tokens(cli, "daily-tokens", &out->has_daily, &out->daily) &&
+	       read_tokens(cli, "monthly-tokens", &out->has_monthly, &out->monthly) &&
+	       read_rate(cli, &out->rate);
+}
+
 static int run_create(struct cli *cli)
 {
 	const char *label = cli_value(cli, "label");
@@ -92,7 +148,8 @@ static int run_create(struct cli *cli)
 	struct db *db;
 	int status = CLI_FAILED;
 
-	if (label && !cli_check_text(cli, "label", label, KEY_LABEL_BYTES_MAX)) {
+	if ((label && !cli_check_text(cli, "label", label, KEY_LABEL_BYTES_MAX)) ||
+	    !read_limits(cli, &key.limits)) {
 		status = CLI_USAGE;
 	} else {
 		db = cli_db(cli);
@@ -124,23 +181,54 @@ static void print_keys_json(const struct cli *cli, const struct key_list *list)
 	buf_finish(&json);
 }
 
+/* "5 a day, 100 a month, 60 calls in 10 s"; "-" for none. Owned by the caller. */
+static char *limits_cell(const struct key_limits *limits)
+{
+	char daily[MONEY_TEXT_SIZE], monthly[MONEY_TEXT_SIZE];
+	struct buf cell = BUF_INIT;
+
+	tokens_text(limits->daily, daily);
+	tokens_text(limits->monthly, monthly);
+	if (limits->has_daily)
+		buf_printf(&cell, "%s tokens a day", daily);
+	if (limits->has_monthly)
+		buf_printf(&cell, "%s%s tokens a month", cell.len ? ", " : "", monthly);
+	if (limits->rate.calls)
+		buf_printf(&cell, "%s%lld calls in %lld s", cell.len ? ", " : "",
+			   (long long)limits->rate.calls, (long long)limits->rate.per_s);
+	if (!cell.len)
+		buf_putc(&cell, '-');
+	return buf_steal(&cell);
+}
+
+static bool is_limited(const struct key_view *key)
+{
+	return key->limits.has_daily || key->limits.has_monthly || key->limits.rate.calls;
+}
+
 static void print_keys(const struct key_list *list)
 {
 	static const struct column COLUMNS[] = {
 		{"ID", COLUMN_TEXT},    {"PREFIX", COLUMN_TEXT}, {"CREATED", COLUMN_TEXT},
-		{"STATE", COLUMN_TEXT}, {"LABEL", COLUMN_TEXT},
+		{"STATE", COLUMN_TEXT}, {"LABEL", COLUMN_TEXT},  {"LIMITS", COLUMN_TEXT},
 	};
-	struct table *t = table_create(COLUMNS, ARRAY_LEN(COLUMNS), true);
+	bool has_limits = false;
+	struct table *t;
 
+	for (size_t i = 0; i < list->count; i++)
+		has_limits = has_limits || is_limited(&list->items[i]);
+	/* The last column only where there is something in it. */
+	t = table_create(COLUMNS, ARRAY_LEN(COLUMNS) - !has_limits, true);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct key_view *key = &list->items[i];
 		char id[ID_TEXT_SIZE], created[WALLTIME_TEXT_SIZE];
+		CLEANUP(free_charp) char *limits = limits_cell(&key->limits);
 
 		id_text("key", key->id, id);
 		walltime_text(key->created, created);
-		table_row(t,
-			  (const char *const[]){id, key->prefix, created,
-						key->is_revoked ? "revoked" : "valid", key->label});
+		table_row(t, (const char *const[]){id, key->prefix, created,
+						   key->is_revoked ? "revoked" : "valid",
+						   key->label, limits});
 	}
 	table_print(t);
 }
@@ -249,11 +337,15 @@ static int run_rotate(struct cli *cli)
 static const struct option_spec CREATE_OPTIONS[] = {
 	{"org", "ORG", "Whose key, by name or id; the default org without it.", false},
 	{"label", "TEXT", "What it is for, to tell keys apart.", false},
+	{"daily-tokens", "N", "What it may spend in a UTC day.", false},
+	{"monthly-tokens", "N", "What it may spend in a UTC month.", false},
+	{"rate", "CALLS/SECONDS", "How many paid calls it may make in how long.", false},
 	{.name = NULL},
 };
 static const char *const CREATE_EXAMPLES[] = {
 	"farebox keys create --label laptop",
 	"FAREBOX_API_KEY=$(farebox keys create --org acme)",
+	"farebox keys create --label intern --daily-tokens 50 --rate 10/60",
 	NULL,
 };
 static const struct option_spec LIST_OPTIONS[] = {
@@ -288,7 +380,9 @@ static const struct command REVOKE = {
 static const struct command ROTATE = {
 	.name = "rotate",
 	.summary = "Puts a new key in the place of one, which is revoked; prints it, this once.",
-	.text = "KEY is the id or the prefix that 'farebox keys list' shows. The label stays.",
+	.text = "KEY is the id or the prefix that 'farebox keys list' shows. The label stays, and "
+		"so do its limits and "
+		"what was\nspent of them.",
 	.examples = ROTATE_EXAMPLES,
 	.operands = {"KEY"},
 	.operands_required = 1,

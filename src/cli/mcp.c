@@ -27,8 +27,8 @@ static void on_signal(void *arg, int signo)
 	struct serving *serving = arg;
 
 	(void)signo;
-	/* Hosts kill after a second: no sibling is waited for longer than a moment. */
-	wallet_hurry(app_wallet(serving->app));
+	/* Hosts kill after a second. */
+	app_hurry(serving->app);
 	stdio_terminate(serving->server);
 }
 

@@ -2,9 +2,9 @@
  * getopt_long over a command's table of options, with messages of our own.
  */
 
+#include "base/suggest.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-#include "cli/suggest.h"
 
 #include <getopt.h>
 #include <string.h>

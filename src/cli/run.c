@@ -2,8 +2,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "cli/print.h"
-#include "cli/suggest.h"
 #include "json/edge.h"
 
 #include <signal.h>
@@ -34,12 +34,41 @@ struct app *cli_app(struct cli *cli)
 	return cli->app;
 }
 
+static void on_waited(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static bool has_waited(void *arg)
+{
+	return *(const bool *)arg;
+}
+
+void cli_await_tools(struct cli *cli, const char *name)
+{
+	struct boottime until = boottime_after(clock_boot(), UPSTREAM_START_MS + CLI_SLACK_MS);
+	struct tools_wait wait = {.tools = NULL};
+	bool is_over = false;
+
+	/* Hosts get a list without what is slow to start; here there is time to wait for it. */
+	while (!tools_await(app_tools(cli->app), slice_of(name), &wait, on_waited, &is_over)) {
+		bool is_reached = app_run_until(cli->app, has_waited, &is_over, until);
+
+		tools_wait_cancel(&wait);
+		if (!is_reached)
+			return;
+		is_over = false;
+	}
+}
+
 const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand)
 {
 	struct tools *tools = app_tools(cli->app);
-	const struct tool *tool = tools_find(tools, slice_of(name));
+	const struct tool *tool;
 	struct suggestion best;
 
+	cli_await_tools(cli, name);
+	tool = tools_find(tools, slice_of(name));
 	if (tool)
 		return tool;
 	suggestion_init(&best, name);
@@ -186,7 +215,7 @@ static bool read_usd(const json_t *usage, const char *name, char out[MONEY_TEXT_
 	return true;
 }
 
-void cli_print_cost(const struct tool_reply *reply)
+void cli_print_cost(const struct tool *tool, const struct tool_reply *reply)
 {
 	CLEANUP(edge_decref) json_t *meta = parse_meta(reply);
 	const json_t *usage = json_object_get(meta, "farebox/usage");
@@ -195,7 +224,7 @@ void cli_print_cost(const struct tool_reply *reply)
 	CLEANUP(free_charp) char *tokens = NULL;
 
 	if (!usage) {
-		if (!reply->is_error)
+		if (!reply->is_error && !tool_moves_money(tool))
 			cli_note("cost: free");
 		return;
 	}

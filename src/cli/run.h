@@ -13,6 +13,9 @@
 /* The app, built when it is first asked for. NULL: told; the status is CLI_FAILED. */
 struct app *cli_app(struct cli *cli);
 
+/* Waits, within bounds, until upstreams have listed their tools, or that of the name; "": all. */
+void cli_await_tools(struct cli *cli, const char *name);
+
 /* Looks a tool up; told with a suggestion when there is none (then the status is CLI_USAGE). */
 const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand);
 
@@ -25,7 +28,7 @@ MUST_USE bool cli_call(struct cli *cli, const struct tool *tool, json_t *argumen
 /* The error object in the reply's meta, told; returns the exit status. */
 int cli_fail_reply(struct cli *cli, const struct tool_reply *reply);
 /* One line of cost on stderr, when the reply knows a cost; free: says so. */
-void cli_print_cost(const struct tool_reply *reply);
+void cli_print_cost(const struct tool *tool, const struct tool_reply *reply);
 
 /*
  * Calls a tool of farebox's own as billing commands do; arguments is the text of an object ("" for

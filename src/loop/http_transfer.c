@@ -88,10 +88,12 @@ static bool leads_to_origin(struct http_transfer *t, const char *location)
 /* False when the header that was just stored, from start on, is a redirect away from the origin. */
 static bool may_follow(struct http_transfer *t, size_t start)
 {
-	const char *name = t->headers.p + start;
+	const char *name;
 
-	if (!t->origin || t->headers.len == start || strcasecmp(name, "Location") != 0 ||
-	    status_of(t) / 100 != 3)
+	if (!t->origin || t->headers.len == start || status_of(t) / 100 != 3)
+		return true;
+	name = t->headers.p + start;
+	if (strcasecmp(name, "Location") != 0)
 		return true;
 	t->is_elsewhere = !leads_to_origin(t, name + strlen(name) + 1);
 	t->is_refused = t->is_elsewhere;

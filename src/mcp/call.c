@@ -7,8 +7,61 @@
 
 #define NAME_BYTES_SHOWN 128
 
+/* Of 2025-11-25; MUST NOT be sent on 2026-07-28. */
+#define URL_ELICITATION_REQUIRED (-32042)
+/* The name of our one question to the user. */
+#define INPUT_TOP_UP             "topup"
+
 /* tools/call of both eras: what differs is only who says what the client can do, and the members
  * around the reply. */
+
+/* A page to pay at, and a call to come: what the client does with it differs by era. */
+static void pay_write_modern(struct mcp_session *s, const char *id, const struct tool_pay *pay)
+{
+	struct emit e;
+
+	reply_begin_as(s, id, "input_required", &e);
+	emit_key(&e, "inputRequests");
+	emit_object(&e);
+	emit_key(&e, INPUT_TOP_UP);
+	emit_object(&e);
+	emit_key_text(&e, "method", "elicitation/create");
+	emit_key(&e, "params");
+	emit_object(&e);
+	emit_key_text(&e, "mode", "url");
+	emit_key_text(&e, "url", pay->url);
+	emit_key_text(&e, "message", pay->message);
+	emit_object_end(&e);
+	emit_object_end(&e);
+	emit_object_end(&e);
+	emit_key_text(&e, "requestState", pay->state);
+	reply_end(s, NULL, true, (struct slice){.len = 0}, &e);
+}
+
+static void pay_write_legacy(struct mcp_session *s, const char *id, struct mcp_batch *batch,
+			     const struct tool_pay *pay)
+{
+	struct buf data = BUF_INIT;
+	struct emit e;
+
+	emit_init(&e, &data);
+	emit_object(&e);
+	emit_key(&e, "elicitations");
+	emit_array(&e);
+	emit_object(&e);
+	emit_key_text(&e, "mode", "url");
+	emit_key_text(&e, "elicitationId", pay->payment);
+	emit_key_text(&e, "url", pay->url);
+	emit_key_text(&e, "message", pay->message);
+	emit_object_end(&e);
+	emit_array_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	CHECK(!s->out.len);
+	rpc_write_error(&s->out, id, URL_ELICITATION_REQUIRED, pay->message, buf_slice(&data));
+	reply_send(s, batch);
+	buf_finish(&data);
+}
 
 static void reply_write(struct mcp_session *s, const char *id, struct mcp_batch *batch,
 			bool is_modern, const struct tool_reply *reply)
@@ -16,6 +69,21 @@ static void reply_write(struct mcp_session *s, const char *id, struct mcp_batch 
 	struct slice content = buf_slice(&reply->content);
 	struct emit e;
 
+	if (reply->pay.url && is_modern) {
+		pay_write_modern(s, id, &reply->pay);
+		return;
+	}
+	if (reply->pay.url) {
+		pay_write_legacy(s, id, batch, &reply->pay);
+		return;
+	}
+	if (reply->invalid_params) {
+		CHECK(!s->out.len);
+		rpc_write_error(&s->out, id, RPC_INVALID_PARAMS, reply->invalid_params,
+				(struct slice){.len = 0});
+		reply_send(s, batch);
+		return;
+	}
 	reply_begin(s, id, is_modern, &e);
 	emit_key_raw(&e, "content", content.len ? content : slice_of("[]"));
 	/* A widely used client checks it against the output schema even on an error. */
@@ -84,6 +152,31 @@ static void options_add_client(const struct mcp_session *s, const struct request
 	elicitation = json_object_get(capabilities, "elicitation");
 	options->client_name = json_string_value(json_object_get(info, "name"));
 	options->has_url_elicitation = json_is_object(json_object_get(elicitation, "url"));
+	options->carries_state = true;
+}
+
+/* False: the protocol has no such answer. */
+static bool read_answer(const char *action, enum pay_answer *out)
+{
+	*out = action && strcmp(action, "accept") == 0 ? PAY_ANSWER_YES : PAY_ANSWER_NO;
+	return action && (*out == PAY_ANSWER_YES || strcmp(action, "decline") == 0 ||
+			  strcmp(action, "cancel") == 0);
+}
+
+/* What a client brings back when it calls again after a question. False: its shape is wrong. */
+static bool options_add_answer(const struct request *r, struct tool_options *options)
+{
+	const json_t *state = json_object_get(r->params, "requestState");
+	const json_t *responses = json_object_get(r->params, "inputResponses");
+	const json_t *response = json_object_get(responses, INPUT_TOP_UP);
+	const char *action = json_string_value(json_object_get(response, "action"));
+
+	if (!r->is_modern)
+		return true;
+	if ((state && !json_is_string(state)) || (responses && !json_is_object(responses)))
+		return false;
+	options->request_state = json_string_value(state);
+	return !response || read_answer(action, &options->answer);
 }
 
 static char *progress_token(const json_t *meta)
@@ -113,7 +206,7 @@ static void refuse_options(struct mcp_session *s, const struct request *r, const
 	struct tool_reply reply;
 
 	tool_error_init(&error, ERROR_INVALID_ARGUMENTS);
-	tool_error_message(&error, "%s", err->text);
+	tool_error_fault(&error, err->text);
 	tool_reply_init(&reply);
 	tool_reply_error(&reply, &error);
 	reply_write(s, r->m->id, r->batch, r->is_modern, &reply);
@@ -124,7 +217,7 @@ static void refuse_options(struct mcp_session *s, const struct request *r, const
 static void start(struct mcp_session *s, struct request *r, const struct tool *tool,
 		  json_t *arguments, const struct tool_options *options)
 {
-	struct boottime deadline = boottime_after(loop_now(s->config.loop), CALL_DEADLINE_MS);
+	struct boottime deadline = boottime_after(r->received, CALL_DEADLINE_MS);
 	struct inflight *entry = session_track(s, r, false);
 	struct tool_call *call;
 
@@ -156,6 +249,8 @@ void call_request(struct mcp_session *s, struct request *r)
 		return;
 	}
 	tool = tools_find(s->config.tools, edge_slice(name));
+	if (!tool && session_defer(s, r, edge_slice(name), call_request))
+		return;
 	if (!tool) {
 		refuse_unknown(s, r, edge_slice(name));
 		return;
@@ -165,5 +260,10 @@ void call_request(struct mcp_session *s, struct request *r)
 		return;
 	}
 	options_add_client(s, r, &options);
+	if (!options_add_answer(r, &options)) {
+		reply_error(s, r, RPC_INVALID_PARAMS,
+			    "Invalid params: requestState or inputResponses");
+		return;
+	}
 	start(s, r, tool, arguments, &options);
 }

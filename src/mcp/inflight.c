@@ -106,8 +106,20 @@ struct inflight *inflight_any(const struct inflight_table *table, bool is_listen
 	return NULL;
 }
 
+void inflight_each_listen(const struct inflight_table *table, void (*fn)(struct inflight *entry))
+{
+	for (size_t i = 0; i < table->n_buckets; i++) {
+		for (struct inflight *e = table->buckets[i]; e; e = e->next) {
+			if (e->is_listen)
+				fn(e);
+		}
+	}
+}
+
 void inflight_free(struct inflight *entry)
 {
+	tools_wait_cancel(&entry->wait);
+	json_decref(entry->params);
 	free(entry->id);
 	free(entry->progress_token);
 	pool_free(entry);

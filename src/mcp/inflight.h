@@ -8,10 +8,11 @@
  */
 
 #include "base/buf.h"
+#include "tools/tools.h"
 
 struct mcp_session;
 struct mcp_batch;
-struct tool_call;
+struct request;
 
 struct inflight {
 	struct mcp_session *session; /* NULL once nobody waits for the reply */
@@ -20,12 +21,18 @@ struct inflight {
 	char *id;                /* owned: the raw token */
 	struct mcp_batch *batch; /* NULL: the reply is a line of its own */
 	bool is_modern;
-	bool is_listen;   /* a subscription; otherwise a call */
+	bool is_listen;   /* a subscription; otherwise a call, or a request that waits */
+	bool wants_tools; /* of a subscription: changes of the list */
 	bool is_starting; /* tools_call has not returned */
 	bool is_done;
 	char *progress_token; /* owned, raw; NULL for none */
 	int64_t progress;
 	struct tool_call *call;
+	/* A request that waits for upstreams, and how it goes on; handle is NULL for others. */
+	struct tools_wait wait;
+	void (*handle)(struct mcp_session *s, struct request *r);
+	json_t *params; /* owned reference; NULL for none */
+	struct boottime received;
 	size_t key_len;
 	char key[];
 };
@@ -45,6 +52,9 @@ struct inflight *inflight_add(struct inflight_table *table, struct slice key, TA
 void inflight_remove(struct inflight_table *table, struct inflight *entry);
 /* Any entry that is a subscription or is none; NULL when there are none left. */
 struct inflight *inflight_any(const struct inflight_table *table, bool is_listen);
+
+/* Calls fn, which must not change the table, with each subscription. */
+void inflight_each_listen(const struct inflight_table *table, void (*fn)(struct inflight *entry));
 
 void inflight_free(struct inflight *entry);
 

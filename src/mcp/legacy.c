@@ -57,7 +57,7 @@ static void initialize(struct mcp_session *s, struct request *r)
 	emit_key_text(&e, "protocolVersion", s->legacy_version);
 	emit_key(&e, "serverInfo");
 	emit_server_info(&e);
-	emit_server_words(&e);
+	emit_server_words(&e, s);
 	reply_end(s, r->batch, false, (struct slice){.len = 0}, &e);
 }
 
@@ -74,8 +74,10 @@ static void tools_list(struct mcp_session *s, struct request *r)
 	struct emit e;
 	size_t first;
 
-	if (!tools_page_check(s, r, &first))
+	if (session_defer(s, r, (struct slice){.len = 0}, tools_list) ||
+	    !tools_page_check(s, r, &first))
 		return;
+	s->has_listed = true;
 	reply_begin(s, r->m->id, false, &e);
 	emit_tools_page(&e, s->config.tools, first);
 	reply_end(s, r->batch, false, (struct slice){.len = 0}, &e);

@@ -25,6 +25,7 @@ struct mcp_session_config {
 	struct loop *loop;
 	const char *api_key; /* of the caller; NULL for none; borrowed */
 	mcp_send_fn *send;
+	bool may_push; /* send may be called at any time, not only to answer */
 	void *arg;
 };
 

@@ -11,6 +11,8 @@
 
 #define DISCOVER_TTL_MS (60 * 60 * 1000)
 #define TOOLS_TTL_MS    (5 * 60 * 1000)
+/* Where upstreams come and go. */
+#define CHANGING_TTL_MS (60 * 1000)
 
 static void emit_cache(struct emit *e, int64_t ttl_ms, const char *scope)
 {
@@ -24,7 +26,7 @@ static void discover(struct mcp_session *s, struct request *r)
 
 	reply_begin(s, r->m->id, true, &e);
 	emit_key_raw(&e, "supportedVersions", slice_of("[\"" MCP_VERSION_MODERN "\"]"));
-	emit_server_words(&e);
+	emit_server_words(&e, s);
 	emit_cache(&e, DISCOVER_TTL_MS, "public");
 	reply_end(s, r->batch, true, (struct slice){.len = 0}, &e);
 }
@@ -34,22 +36,51 @@ static void tools_list(struct mcp_session *s, struct request *r)
 	struct emit e;
 	size_t first;
 
-	if (!tools_page_check(s, r, &first))
+	if (session_defer(s, r, (struct slice){.len = 0}, tools_list) ||
+	    !tools_page_check(s, r, &first))
 		return;
 	reply_begin(s, r->m->id, true, &e);
 	emit_tools_page(&e, s->config.tools, first);
 	/* Prices depend on the caller. */
-	emit_cache(&e, TOOLS_TTL_MS, "private");
+	emit_cache(&e, tools_may_change(s->config.tools) ? CHANGING_TTL_MS : TOOLS_TTL_MS,
+		   "private");
 	reply_end(s, r->batch, true, (struct slice){.len = 0}, &e);
 }
 
-/* None of our lists change, so none of the wishes is honoured; the stream is kept open as asked. */
+void modern_tell_change(struct inflight *entry)
+{
+	struct mcp_session *s = entry->session;
+	struct emit e;
+
+	if (!entry->wants_tools)
+		return;
+	CHECK(!s->out.len);
+	emit_init(&e, &s->out);
+	emit_object(&e);
+	emit_key_text(&e, "jsonrpc", "2.0");
+	emit_key_text(&e, "method", "notifications/tools/list_changed");
+	emit_key(&e, "params");
+	emit_object(&e);
+	emit_key(&e, "_meta");
+	emit_object(&e);
+	emit_key_raw(&e, META_SUBSCRIPTION, slice_of(entry->id));
+	emit_object_end(&e);
+	emit_object_end(&e);
+	emit_object_end(&e);
+	emit_done(&e);
+	buf_putc(&s->out, '\n');
+	reply_send(s, NULL);
+}
+
+/* Of the lists only that of tools may change, and it only where there are upstreams; no other wish
+ * is honoured, and the stream is kept open as asked. */
 static void listen_start(struct mcp_session *s, struct request *r)
 {
+	const json_t *wishes = json_object_get(r->params, "notifications");
 	struct inflight *entry;
 	struct emit e;
 
-	if (!json_is_object(json_object_get(r->params, "notifications"))) {
+	if (!json_is_object(wishes)) {
 		reply_error(s, r, RPC_INVALID_PARAMS, "Invalid params: notifications is missing");
 		return;
 	}
@@ -58,6 +89,8 @@ static void listen_start(struct mcp_session *s, struct request *r)
 		return;
 	}
 	entry = session_track(s, r, true);
+	entry->wants_tools = json_is_true(json_object_get(wishes, "toolsListChanged")) &&
+			     session_tells_changes(s);
 	emit_init(&e, &s->out);
 	emit_object(&e);
 	emit_key_text(&e, "jsonrpc", "2.0");
@@ -68,7 +101,8 @@ static void listen_start(struct mcp_session *s, struct request *r)
 	emit_object(&e);
 	emit_key_raw(&e, META_SUBSCRIPTION, slice_of(entry->id));
 	emit_object_end(&e);
-	emit_key_raw(&e, "notifications", slice_of("{}"));
+	emit_key_raw(&e, "notifications",
+		     slice_of(entry->wants_tools ? "{\"toolsListChanged\":true}" : "{}"));
 	emit_object_end(&e);
 	emit_object_end(&e);
 	emit_done(&e);

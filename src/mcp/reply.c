@@ -8,7 +8,7 @@
 /* A rare large reply does not keep its memory. */
 #define KEPT_BYTES_MAX (1024 * 1024)
 
-void reply_begin(struct mcp_session *s, const char *id, bool is_modern, struct emit *e)
+static void begin(struct mcp_session *s, const char *id, const char *result_type, struct emit *e)
 {
 	CHECK(!s->out.len);
 	emit_init(e, &s->out);
@@ -17,8 +17,18 @@ void reply_begin(struct mcp_session *s, const char *id, bool is_modern, struct e
 	emit_key_raw(e, "id", slice_of(id));
 	emit_key(e, "result");
 	emit_object(e);
-	if (is_modern)
-		emit_key_text(e, "resultType", "complete");
+	if (result_type)
+		emit_key_text(e, "resultType", result_type);
+}
+
+void reply_begin(struct mcp_session *s, const char *id, bool is_modern, struct emit *e)
+{
+	begin(s, id, is_modern ? "complete" : NULL, e);
+}
+
+void reply_begin_as(struct mcp_session *s, const char *id, const char *result_type, struct emit *e)
+{
+	begin(s, id, result_type, e);
 }
 
 void reply_end(struct mcp_session *s, struct mcp_batch *batch, bool is_modern, struct slice meta,
@@ -85,9 +95,11 @@ void emit_server_info(struct emit *e)
 			     "\"version\":\"" FAREBOX_VERSION "\"}"));
 }
 
-void emit_server_words(struct emit *e)
+void emit_server_words(struct emit *e, const struct mcp_session *s)
 {
-	emit_key_raw(e, "capabilities", slice_of("{\"tools\":{}}"));
+	emit_key_raw(e, "capabilities",
+		     slice_of(session_tells_changes(s) ? "{\"tools\":{\"listChanged\":true}}"
+						       : "{\"tools\":{}}"));
 	emit_key_text(
 		e, "instructions",
 		"Paid tools draw on a prepaid wallet of tokens ($1 = 100 tokens); each states "

@@ -5,6 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool session_tells_changes(const struct mcp_session *s)
+{
+	return s->config.may_push && tools_may_change(s->config.tools);
+}
+
+/* A client of the older revisions is told unasked, once it has seen a list; others subscribe. */
+static void on_tools_changed(void *arg)
+{
+	struct mcp_session *s = arg;
+
+	if (s->config.may_push && s->legacy_version && s->has_listed) {
+		CHECK(!s->out.len);
+		rpc_write_notification(&s->out, "notifications/tools/list_changed",
+				       (struct slice){.len = 0});
+		reply_send(s, NULL);
+	}
+	inflight_each_listen(&s->inflight, modern_tell_change);
+}
+
 struct mcp_session *mcp_session_create(const struct mcp_session_config *config)
 {
 	struct mcp_session *s = xzalloc(sizeof(*s));
@@ -12,6 +31,7 @@ struct mcp_session *mcp_session_create(const struct mcp_session_config *config)
 	CHECK(config->tools && config->loop && config->send);
 	s->config = *config;
 	s->memo.key = "_meta";
+	tools_watch_start(config->tools, &s->watch, on_tools_changed, s);
 	return s;
 }
 
@@ -53,6 +73,53 @@ void session_untrack(struct inflight *entry)
 	entry->session = NULL;
 }
 
+static void on_waited(void *arg)
+{
+	struct inflight *entry = arg;
+	struct mcp_session *s = entry->session;
+	struct rpc_message m = {.kind = RPC_REQUEST, .id = entry->id, .params = entry->params};
+	struct request r = {
+		.m = &m,
+		.batch = entry->batch,
+		.params = entry->params,
+		.meta = json_object_get(entry->params, "_meta"),
+		.is_modern = entry->is_modern,
+		.received = entry->received,
+		.has_waited = true,
+	};
+
+	entry->id = NULL;
+	session_untrack(entry);
+	entry->handle(s, &r);
+	if (r.batch)
+		batch_release(s, r.batch);
+	free(m.id); /* an entry may have taken it */
+	inflight_free(entry);
+}
+
+bool session_defer(struct mcp_session *s, struct request *r, struct slice name, request_fn *handle)
+{
+	struct inflight *entry;
+
+	if (r->has_waited || !tools_may_change(s->config.tools))
+		return false;
+	entry = session_track(s, r, false);
+	if (tools_await(s->config.tools, name, &entry->wait, on_waited, entry)) {
+		/* As if it had not been tracked. */
+		r->m->id = entry->id;
+		entry->id = NULL;
+		if (r->batch)
+			r->batch->pending--;
+		session_untrack(entry);
+		inflight_free(entry);
+		return false;
+	}
+	entry->handle = handle;
+	entry->received = r->received;
+	entry->params = json_incref(r->m->params);
+	return true;
+}
+
 /* Nothing is sent for the request any more. A call goes on to its end, which frees the entry. */
 static void drop(struct inflight *entry, bool is_batch_sent)
 {
@@ -63,7 +130,7 @@ static void drop(struct inflight *entry, bool is_batch_sent)
 	if (entry->batch)
 		batch_release(is_batch_sent ? s : NULL, entry->batch);
 	entry->batch = NULL;
-	if (entry->is_listen)
+	if (entry->is_listen || entry->handle)
 		inflight_free(entry);
 	else
 		tool_call_cancel(entry->call); /* the entry may be gone now */
@@ -83,6 +150,7 @@ void mcp_session_destroy(struct mcp_session *s)
 
 	if (!s)
 		return;
+	tools_watch_stop(&s->watch);
 	drop_all(s, false);
 	while ((entry = inflight_any(&s->inflight, true)))
 		drop(entry, false);
@@ -128,7 +196,7 @@ static void take_notification(struct mcp_session *s, const struct rpc_message *m
 		return;
 	entry = inflight_find(&s->inflight, buf_slice(&s->key));
 	/* Nobody is charged for what he does not hear of. */
-	if (entry && (entry->is_listen || !tool_call_wind_up(entry->call)))
+	if (entry && (entry->is_listen || entry->handle || !tool_call_wind_up(entry->call)))
 		drop(entry, true);
 }
 
@@ -168,7 +236,8 @@ static void route_request(struct mcp_session *s, struct request *r)
 static void take_request(struct mcp_session *s, struct rpc_message *m, struct mcp_batch *batch)
 {
 	const json_t *meta = json_object_get(m->params, "_meta");
-	struct request r = {.m = m, .batch = batch, .params = m->params};
+	struct request r = {
+		.m = m, .batch = batch, .params = m->params, .received = loop_now(s->config.loop)};
 
 	if (json_is_object(meta))
 		r.meta = meta;

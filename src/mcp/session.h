@@ -35,6 +35,8 @@ struct mcp_session {
 	bool has_url_elicitation;
 	bool has_seen_modern;
 	bool is_closing;
+	bool has_listed; /* so that a change of the list is news */
+	struct tools_watch watch;
 	struct reader_memo memo; /* of params._meta, which hardly changes */
 	struct buf key;          /* scratch */
 	struct buf out;          /* a reply under construction */
@@ -47,6 +49,8 @@ struct request {
 	const json_t *params;    /* NULL for none */
 	const json_t *meta;      /* params._meta, an object; NULL for none */
 	bool is_modern;
+	struct boottime received;
+	bool has_waited; /* for upstreams, once */
 };
 
 typedef void request_fn(struct mcp_session *s, struct request *r);
@@ -63,11 +67,16 @@ request_fn *method_find(const struct method *table, size_t n, const char *name);
 bool modern_is_claimed(const json_t *meta);
 void modern_request(struct mcp_session *s, struct request *r);
 void modern_listen_end(struct mcp_session *s, struct inflight *entry);
+void modern_tell_change(struct inflight *entry);
 void legacy_request(struct mcp_session *s, struct request *r);
 void call_request(struct mcp_session *s, struct request *r);
 
 /* session.c: a new entry for the request, which gives it its id. */
 struct inflight *session_track(struct mcp_session *s, struct request *r, bool is_listen);
+/* A request that cannot be answered before upstreams have listed their tools, or that of the name
+ * (empty: all): true when it waits; handle is called with it anew. */
+MUST_USE bool session_defer(struct mcp_session *s, struct request *r, struct slice name,
+			    request_fn *handle);
 /* Takes an entry out: no reply is owed any more. The entry stays the caller's. */
 void session_untrack(struct inflight *entry);
 
@@ -77,6 +86,8 @@ void session_untrack(struct inflight *entry);
  * members of its _meta.
  */
 void reply_begin(struct mcp_session *s, const char *id, bool is_modern, struct emit *e);
+/* To a modern request, with another resultType than "complete". */
+void reply_begin_as(struct mcp_session *s, const char *id, const char *result_type, struct emit *e);
 void reply_end(struct mcp_session *s, struct mcp_batch *batch, bool is_modern, struct slice meta,
 	       struct emit *e);
 void reply_error(struct mcp_session *s, const struct request *r, int code, const char *message);
@@ -88,9 +99,12 @@ void reply_send(struct mcp_session *s, struct mcp_batch *batch);
  * drops them. */
 void batch_release(struct mcp_session *s, struct mcp_batch *batch);
 
+/* Changes of the list of tools can happen, and can be told. */
+bool session_tells_changes(const struct mcp_session *s);
+
 /* Writes the value of serverInfo, of capabilities and of instructions. */
 void emit_server_info(struct emit *e);
-void emit_server_words(struct emit *e);
+void emit_server_words(struct emit *e, const struct mcp_session *s);
 /* Writes "tools" and, where there are more, "nextCursor". False: the cursor is none of ours, and an
  * error has been sent. */
 MUST_USE bool tools_page_check(struct mcp_session *s, const struct request *r, size_t *out_first);

@@ -208,6 +208,7 @@ struct stdio_server *stdio_create(const struct stdio_config *config)
 		.loop = config->loop,
 		.api_key = config->api_key,
 		.send = on_send,
+		.may_push = true,
 		.arg = s,
 	};
 

@@ -2,9 +2,9 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "meter/internal.h"
+#include "meter/price_store.h"
 #include "meter/stored.h"
-#include "json/edge.h"
-#include "json/emit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,6 @@
 /* How long a second call with the same key waits before it looks again: doubling. */
 #define JOIN_WAIT_MS_FIRST 5
 #define JOIN_WAIT_MS_MAX   200
-/* A hold that could not be released is tried again after this. */
-#define ORPHAN_RETRY_MS    1000
 
 enum call_state {
 	CALL_NEW,
@@ -37,31 +35,6 @@ static const uint8_t MAY_BECOME[] = {
 	[CALL_DONE] = 0,
 };
 
-struct orphan;
-
-struct meter {
-	struct loop *loop;
-	struct wallet *wallet;
-	struct meter_call *calls;
-	size_t calls_count;
-	struct orphan *orphans;
-	void (*watch)(void *arg, struct id org);
-	void *watch_arg;
-};
-
-/* A hold whose call is answered already and that is still to be given back. */
-struct orphan {
-	struct meter *meter;
-	struct loop_timer timer;
-	struct caller caller;
-	struct id call, lease;
-	const char *tool;
-	struct microusd held;
-	char *idempotency_key;
-	int64_t idempotency_day;
-	struct orphan *next, *prev;
-};
-
 static void submit_hold(struct meter_call *call);
 
 static void become(struct meter_call *call, enum call_state next)
@@ -70,26 +43,14 @@ static void become(struct meter_call *call, enum call_state next)
 	call->state = next;
 }
 
-struct meter *meter_create(struct loop *loop, struct wallet *wallet)
+struct meter *meter_create(struct loop *loop, struct wallet *wallet, struct guard_config guard)
 {
 	struct meter *m = xzalloc(sizeof(*m));
 
 	m->loop = loop;
 	m->wallet = wallet;
+	m->guard = guard;
 	return m;
-}
-
-static void orphan_destroy(struct orphan *o)
-{
-	loop_timer_cancel(&o->timer);
-	if (o->prev)
-		o->prev->next = o->next;
-	else
-		o->meter->orphans = o->next;
-	if (o->next)
-		o->next->prev = o->prev;
-	free(o->idempotency_key);
-	free(o);
 }
 
 void meter_destroy(struct meter *m)
@@ -97,15 +58,24 @@ void meter_destroy(struct meter *m)
 	if (!m)
 		return;
 	CHECK(!m->calls);
-	/* Their lease runs out with this process. */
-	while (m->orphans)
-		orphan_destroy(m->orphans);
+	orphans_destroy(m);
+	free(m->versions);
 	free(m);
 }
 
 size_t meter_in_flight(const struct meter *m)
 {
 	return m->calls_count;
+}
+
+bool meter_is_guarded(const struct meter *m)
+{
+	return m->guard.released || m->guard.repeated;
+}
+
+struct guard_config meter_guard(const struct meter *m)
+{
+	return m->guard;
 }
 
 void meter_set_watch(struct meter *m, void (*fn)(void *arg, struct id org), void *arg)
@@ -148,86 +118,19 @@ static struct wallet_cmd *command(struct meter_call *call, enum wallet_op op, wa
 
 	cmd->id = call->id;
 	cmd->tool = call->tool->name;
-	cmd->price_version = call->tool->price.version;
+	cmd->price_version = call->price->version;
 	cmd->lease = call->lease;
+	cmd->subject = call->subject;
+	cmd->is_limited = call->is_limited;
+	cmd->digest = call->digest;
 	cmd->deadline = call->deadline;
 	if (call->idempotency_key) {
 		cmd->idempotency_key = xstrdup(call->idempotency_key);
 		cmd->idempotency_day = call->idempotency_day;
-		cmd->digest = call->digest;
 	}
 	cmd->done = done;
 	cmd->arg = call;
 	return cmd;
-}
-
-static void orphan_submit(struct orphan *o);
-
-static void on_orphan_released(struct wallet_cmd *cmd)
-{
-	struct orphan *o = cmd->arg;
-
-	if (cmd->outcome == WALLET_UNAVAILABLE)
-		loop_timer_in(&o->timer, ORPHAN_RETRY_MS);
-	else
-		orphan_destroy(o);
-}
-
-static void on_orphan_time(void *arg)
-{
-	orphan_submit(arg);
-}
-
-static void orphan_submit(struct orphan *o)
-{
-	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_RELEASE, o->caller);
-
-	cmd->id = o->call;
-	cmd->tool = o->tool;
-	cmd->lease = o->lease;
-	cmd->held = o->held;
-	cmd->may_be_absent = true;
-	if (o->idempotency_key) {
-		cmd->idempotency_key = xstrdup(o->idempotency_key);
-		cmd->idempotency_day = o->idempotency_day;
-	}
-	cmd->done = on_orphan_released;
-	cmd->arg = o;
-	wallet_submit(o->meter->wallet, cmd);
-}
-
-void meter_release_now(struct meter *m)
-{
-	for (struct orphan *o = m->orphans; o; o = o->next) {
-		if (!loop_timer_is_set(&o->timer))
-			continue;
-		loop_timer_cancel(&o->timer);
-		orphan_submit(o);
-	}
-}
-
-/* The store could not end this hold in time: the caller is told, and the hold is tried again as
- * long as this process lives; after that its lease runs out. */
-static void abandon_hold(struct meter_call *call)
-{
-	struct meter *m = call->meter;
-	struct orphan *o = xzalloc(sizeof(*o));
-
-	o->meter = m;
-	o->caller = call->caller;
-	o->call = call->id;
-	o->lease = call->lease;
-	o->tool = call->tool->name;
-	o->held = call->tool->price.bound;
-	o->idempotency_day = call->idempotency_day;
-	if (call->idempotency_key)
-		o->idempotency_key = xstrdup(call->idempotency_key);
-	o->next = m->orphans;
-	if (o->next)
-		o->next->prev = o;
-	m->orphans = o;
-	loop_timer_init(&o->timer, m->loop, on_orphan_time, o);
-	loop_timer_in(&o->timer, ORPHAN_RETRY_MS);
 }
 
 static void note_after(struct meter_call *call, const struct wallet_cmd *cmd)
@@ -250,7 +153,7 @@ static void on_released(struct wallet_cmd *cmd)
 	struct meter_call *call = cmd->arg;
 
 	if (cmd->outcome == WALLET_UNAVAILABLE) {
-		abandon_hold(call);
+		orphan_adopt(call);
 		finish(call, call->outcome == METER_CANCELLED ? METER_CANCELLED : METER_STORE);
 		return;
 	}
@@ -262,7 +165,7 @@ static void on_released(struct wallet_cmd *cmd)
 	finish(call, call->outcome);
 }
 
-static void release(struct meter_call *call, enum meter_outcome outcome)
+static void release(struct meter_call *call, enum meter_outcome outcome, enum guard_mark mark)
 {
 	struct wallet_cmd *cmd = command(call, WALLET_OP_RELEASE, on_released);
 
@@ -270,9 +173,25 @@ static void release(struct meter_call *call, enum meter_outcome outcome)
 	loop_timer_cancel(&call->timer);
 	call->outcome = outcome;
 	call->charge = (struct charge){.amount = MICROUSD_ZERO};
-	cmd->held = call->tool->price.bound;
+	cmd->held = call->needed;
+	cmd->guard = meter_is_guarded(call->meter) ? mark : GUARD_NO_MARK;
 	give_riders(call, cmd);
 	wallet_submit(call->meter->wallet, cmd);
+}
+
+/* Never in silence: the platform bears what could not be charged. */
+static void note_charge(struct meter_call *call, const struct wallet_cmd *cmd)
+{
+	char id[ID_TEXT_SIZE], usd[MONEY_TEXT_SIZE];
+
+	call->receipt = cmd->receipt;
+	call->charge.amount = cmd->charged;
+	call->written_off = cmd->written_off;
+	if (microusd_sign(cmd->written_off) == 0)
+		return;
+	id_text("call", call->id, id);
+	usd_text(cmd->written_off, usd);
+	log_warn("event=written_off call=%s tool=%s usd=%s", id, call->tool->name, usd);
 }
 
 static void on_captured(struct wallet_cmd *cmd)
@@ -283,13 +202,13 @@ static void on_captured(struct wallet_cmd *cmd)
 	if (cmd->outcome == WALLET_UNAVAILABLE) {
 		/* Not durable, so it does not leave the process. */
 		call->charge = (struct charge){.amount = MICROUSD_ZERO};
-		abandon_hold(call);
+		orphan_adopt(call);
 		finish(call, METER_STORE);
 		return;
 	}
 	note_after(call, cmd);
 	if (cmd->outcome == WALLET_OK) {
-		call->receipt = cmd->receipt;
+		note_charge(call, cmd);
 	} else {
 		id_text("call", call->id, id);
 		log_warn("event=delivered_unpaid call=%s tool=%s reason=hold_expired", id,
@@ -308,34 +227,26 @@ static void capture(struct meter_call *call, enum meter_outcome outcome)
 	become(call, CALL_SETTLING);
 	loop_timer_cancel(&call->timer);
 	call->outcome = outcome;
-	cmd->held = call->tool->price.bound;
+	cmd->held = call->needed;
 	cmd->amount = call->charge.amount;
+	cmd->may_exceed = call->price->kind == PRICE_LLM;
+	cmd->has_cap = call->has_cap;
+	cmd->cap = call->cap;
 	if (call->idempotency_key)
 		stored_result_write(call, outcome, &cmd->result, &cmd->result_len);
 	give_riders(call, cmd);
 	wallet_submit(call->meter->wallet, cmd);
 }
 
-/* What the execution costs. An answer without a usable cost charges the bound: the work was done,
- * and missing usage is never zero. */
-static void price_execution(struct meter_call *call)
+/* No answer, or not all of it: what came before its first byte of content costs nothing. */
+static void fail(struct meter_call *call, enum meter_outcome outcome)
 {
-	const struct price *price = &call->tool->price;
-	CLEANUP(edge_decref) json_t *root = NULL;
-	struct err err = ERR_INIT;
-
-	if (price_needs_result(price)) {
-		json_t *result = edge_parse(buf_slice(&call->result.structured), NULL);
-
-		root = json_object();
-		CHECK(json_object_set(root, "arguments", call->arguments) == 0);
-		CHECK(json_object_set_new(root, "result", result ? result : json_null()) == 0);
-	}
-	if (price_charge(price, root, &call->charge, &err))
+	if (!call->result.has_begun) {
+		release(call, outcome, GUARD_RELEASED);
 		return;
-	log_warn("event=usage_missing tool=%s charged=bound reason=%s", call->tool->name,
-		 log_quote(err.text));
-	call->charge = (struct charge){.amount = price->bound};
+	}
+	charge_broken(call);
+	capture(call, outcome);
 }
 
 static void on_executed(struct execution *x, struct provider_result *result)
@@ -347,28 +258,31 @@ static void on_executed(struct execution *x, struct provider_result *result)
 	call->was_executed = true;
 	switch (call->result.outcome) {
 	case PROVIDER_OK:
-		price_execution(call);
+		charge_answer(call);
 		capture(call, METER_OK);
 		return;
 	case PROVIDER_OK_FREE:
-		release(call, METER_OK);
+		release(call, METER_OK, GUARD_NO_NEWS);
 		return;
 	case PROVIDER_TOOL_FAILED:
 		if (call->tool->charge_on_error) {
-			price_execution(call);
+			charge_answer(call);
 			capture(call, METER_TOOL_FAILED);
 		} else {
-			release(call, METER_TOOL_FAILED);
+			release(call, METER_TOOL_FAILED, GUARD_RELEASED);
 		}
 		return;
+	case PROVIDER_INVALID:
+		release(call, METER_INVALID, GUARD_RELEASED);
+		return;
 	case PROVIDER_REJECTED:
-		release(call, METER_REJECTED);
+		fail(call, METER_REJECTED);
 		return;
 	case PROVIDER_FAILED:
-		release(call, METER_FAILED);
+		fail(call, METER_FAILED);
 		return;
 	case PROVIDER_TIMEOUT:
-		release(call, METER_TIMEOUT);
+		fail(call, METER_TIMEOUT);
 		return;
 	}
 	die("provider outcome %d", (int)call->result.outcome);
@@ -385,7 +299,9 @@ static void stop_execution(struct meter_call *call, enum meter_outcome outcome)
 {
 	provider_cancel(call->tool->provider, &call->execution);
 	call->was_executed = true;
-	release(call, outcome);
+	call->result.has_begun = call->execution.has_begun;
+	call->result.usage = call->execution.usage;
+	fail(call, outcome);
 }
 
 static void execute(struct meter_call *call)
@@ -401,6 +317,8 @@ static void execute(struct meter_call *call)
 		.call = call->id,
 		.arguments = call->arguments,
 		.timeout_ms = timeout_ms > 1 ? timeout_ms : 1,
+		.own_key = call->own_key,
+		.max_output = price_llm_max_output(call->price, call->arguments),
 		.progress = call->progress ? on_progress : NULL,
 		.done = on_executed,
 	};
@@ -454,7 +372,88 @@ static void replay(struct meter_call *call, const struct wallet_cmd *cmd)
 
 static bool over_cap(const struct meter_call *call)
 {
-	return call->has_cap && microusd_cmp(call->tool->price.bound, call->cap) > 0;
+	return call->has_cap && microusd_cmp(call->needed, call->cap) > 0;
+}
+
+/* The place of a version among those that the store has; where it would stand. */
+static size_t version_place(const struct meter *m, int64_t version)
+{
+	size_t low = 0, high = m->versions_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (m->versions[middle] < version)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool version_is_stored(const struct meter *m, int64_t version)
+{
+	size_t at = version_place(m, version);
+
+	return at < m->versions_count && m->versions[at] == version;
+}
+
+static void version_note(struct meter *m, int64_t version)
+{
+	size_t at = version_place(m, version);
+
+	if (at < m->versions_count && m->versions[at] == version)
+		return;
+	m->versions = xrealloc_array(m->versions, m->versions_count + 1, sizeof(*m->versions));
+	memmove(&m->versions[at + 1], &m->versions[at],
+		(m->versions_count - at) * sizeof(*m->versions));
+	m->versions[at] = version;
+	m->versions_count++;
+}
+
+static bool may_hold(const struct meter_call *call)
+{
+	return call->has_bound && !over_cap(call);
+}
+
+/* A call that passes no hold now, and whose key is not known. */
+static void refuse(struct meter_call *call)
+{
+	if (may_hold(call)) {
+		finish(call, METER_SPENT);
+		return;
+	}
+	if (call->has_bound) {
+		finish(call, METER_OVER_CAP);
+		return;
+	}
+	CHECK(!price_bound(call->price, call->arguments, call->own_key != NULL, &call->needed,
+			   &call->result.err));
+	finish(call, METER_UNPRICED);
+}
+
+static void begin(struct meter_call *call, const struct wallet_cmd *cmd)
+{
+	call->lease = cmd->lease;
+	call->subject = cmd->subject;
+	call->is_limited = cmd->is_limited;
+	call->receipt = cmd->receipt;
+	call->idempotency_day = cmd->idempotency_day;
+	version_note(call->meter, call->price->version);
+	if (call->is_cancelled)
+		release(call, METER_CANCELLED, GUARD_RELEASED);
+	else
+		execute(call);
+}
+
+/* What a limit or the guard saw. */
+static void note_refusal(struct meter_call *call, const struct wallet_cmd *cmd)
+{
+	call->key_limit.limit = cmd->key_limit.limit;
+	call->key_limit.used = cmd->key_limit.used;
+	call->retry_after_ms = cmd->retry_after_ms;
+	call->seen.made = cmd->seen.made;
+	call->seen.released = cmd->seen.released;
 }
 
 static void on_held(struct wallet_cmd *cmd)
@@ -464,20 +463,13 @@ static void on_held(struct wallet_cmd *cmd)
 	if (cmd->outcome != WALLET_UNAVAILABLE && cmd->outcome != WALLET_UNAUTHENTICATED &&
 	    cmd->outcome != WALLET_NO_ORG)
 		note_after(call, cmd);
-	call->needed = call->tool->price.bound;
+	note_refusal(call, cmd);
 	switch (cmd->outcome) {
 	case WALLET_OK:
-		if (cmd->op == WALLET_OP_LOOKUP) {
-			finish(call, METER_OVER_CAP);
-			return;
-		}
-		call->lease = cmd->lease;
-		call->receipt = cmd->receipt;
-		call->idempotency_day = cmd->idempotency_day;
-		if (call->is_cancelled)
-			release(call, METER_CANCELLED);
+		if (cmd->op == WALLET_OP_LOOKUP)
+			refuse(call);
 		else
-			execute(call);
+			begin(call, cmd);
 		return;
 	case WALLET_REPLAY:
 		replay(call, cmd);
@@ -499,6 +491,18 @@ static void on_held(struct wallet_cmd *cmd)
 	case WALLET_OVER_BUDGET:
 		finish(call, METER_OVER_BUDGET);
 		return;
+	case WALLET_OVER_KEY_DAY:
+		finish(call, METER_OVER_KEY_DAY);
+		return;
+	case WALLET_OVER_KEY_MONTH:
+		finish(call, METER_OVER_KEY_MONTH);
+		return;
+	case WALLET_RATE_LIMITED:
+		finish(call, METER_RATE_LIMITED);
+		return;
+	case WALLET_LOOP:
+		finish(call, METER_LOOP);
+		return;
 	case WALLET_UNAUTHENTICATED:
 	case WALLET_NO_ORG:
 		finish(call, METER_UNAUTHENTICATED);
@@ -517,11 +521,17 @@ static void submit_hold(struct meter_call *call)
 {
 	/* The key comes before price and guards: a repeated call is answered from the store even
 	 * when it could not be paid or passes the caller's cap now. */
-	enum wallet_op op = over_cap(call) ? WALLET_OP_LOOKUP : WALLET_OP_HOLD;
+	enum wallet_op op = may_hold(call) ? WALLET_OP_HOLD : WALLET_OP_LOOKUP;
 	struct wallet_cmd *cmd = command(call, op, on_held);
 
 	become(call, CALL_HOLDING);
-	cmd->amount = call->tool->price.bound;
+	cmd->amount = call->needed;
+	cmd->rate = call->tool->rate;
+	cmd->is_guarded = meter_is_guarded(call->meter);
+	if (call->prepare_hold)
+		call->prepare_hold(call, cmd);
+	if (op == WALLET_OP_HOLD && !version_is_stored(call->meter, call->price->version))
+		wallet_cmd_add_rider(cmd, price_rider(call->price));
 	wallet_submit(call->meter->wallet, cmd);
 }
 
@@ -531,6 +541,8 @@ void meter_call_start(struct meter *m, struct meter_call *call)
 	call->state = CALL_NEW;
 	call->id = wallet_new_id(m->wallet);
 	provider_result_init(&call->result);
+	call->has_bound = price_bound(call->price, call->arguments, call->own_key != NULL,
+				      &call->needed, NULL);
 	loop_timer_init(&call->timer, m->loop, on_time, call);
 	call->prev = NULL;
 	call->next = m->calls;
@@ -565,35 +577,4 @@ void meter_call_cancel(struct meter_call *call)
 bool meter_call_is_settling(const struct meter_call *call)
 {
 	return call->state == CALL_SETTLING;
-}
-
-void meter_usage(const struct meter_call *call, struct buf *out)
-{
-	char receipt[DIGEST_TEXT_SIZE];
-	struct emit e;
-
-	emit_init(&e, out);
-	emit_object(&e);
-	emit_key_usd(&e, "cost", call->charge.amount);
-	emit_key_text(&e, "currency", "USD");
-	emit_key_tokens(&e, "tokens", call->charge.amount);
-	emit_key_usd(&e, "credits_remaining", call->after.available);
-	if (call->charge.has_raw_cost) {
-		emit_key(&e, "raw_cost");
-		emit_decimal(&e, call->charge.raw_cost);
-		emit_key(&e, "markup");
-		emit_decimal(&e, call->charge.markup);
-	}
-	emit_key_id(&e, "call_id", "call", call->id);
-	if (call->outcome == METER_STORE) {
-		emit_key(&e, "receipt");
-		emit_null(&e);
-	} else {
-		digest_text(&call->receipt, receipt);
-		emit_key_text(&e, "receipt", receipt);
-	}
-	if (call->outcome == METER_REPLAYED)
-		emit_key_bool(&e, "replayed", true);
-	emit_object_end(&e);
-	emit_done(&e);
 }

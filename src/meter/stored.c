@@ -12,7 +12,7 @@ void stored_result_write(const struct meter_call *call, enum meter_outcome outco
 		decimal_text(call->charge.raw_cost, raw_cost);
 		decimal_text(call->charge.markup, markup);
 	}
-	buf_printf(&text, "1 %s %zu %s %s\n", outcome == METER_TOOL_FAILED ? "failed" : "ok",
+	buf_printf(&text, "1 %s %zu %s %s\n", outcome == METER_OK ? "ok" : "failed",
 		   call->result.structured.len, raw_cost, markup);
 	buf_append(&text, buf_text(&call->result.structured), call->result.structured.len);
 	buf_append(&text, buf_text(&call->result.content), call->result.content.len);

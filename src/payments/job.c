@@ -112,7 +112,7 @@ static enum pay_outcome outcome_of(const struct job *job)
 	case PAYMENT_REQUIRES_ACTION:
 		return PAY_ACTION_REQUIRED;
 	case PAYMENT_OPEN:
-		return p->kind == PAYMENT_TOP_UP ? PAY_OK : PAY_NEEDS_CARD;
+		return p->kind == PAYMENT_BUY ? PAY_NEEDS_CARD : PAY_OK;
 	case PAYMENT_FAILED:
 		return job->is_refused ? PAY_BAD_REQUEST : PAY_DECLINED;
 	case PAYMENT_CANCELLED:
@@ -282,12 +282,14 @@ static void on_inserted(struct wallet_cmd *cmd)
 	}
 }
 
-void job_insert(struct job *job, const char *idempotency_key, struct boottime deadline)
+void job_insert(struct job *job, const char *idempotency_key, struct microusd minimum,
+		struct boottime deadline)
 {
 	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_inserted);
 
 	job->phase = JOB_INSERT;
 	job->insert = payment_insert_create(&job->payment, idempotency_key, job->p->gateway->name);
+	job->insert->minimum = minimum;
 	cmd->deadline = deadline;
 	wallet_cmd_add_rider(cmd, &job->insert->rider);
 	wallet_submit(job->p->wallet, cmd);
@@ -333,6 +335,7 @@ static void on_settled(struct wallet_cmd *cmd)
 	struct payments *p = job->p;
 	struct payment_change *change = job->change;
 	struct id org = job->payment.org;
+	struct id payment = job->payment.id;
 	bool is_reload = job->payment.kind == PAYMENT_RELOAD;
 
 	job->change = NULL;
@@ -361,6 +364,7 @@ static void on_settled(struct wallet_cmd *cmd)
 	if (job->has_after && p->gateway->news)
 		poll_soon(p);
 	job_end_by_state(job);
+	waiters_tell(p, payment);
 	/* Whether it is enough, or when to try again. */
 	if (is_reload)
 		payments_watch(p, org);

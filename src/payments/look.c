@@ -71,7 +71,7 @@ static void look_over(struct look *look, bool was_heard)
 		payments_resume(p);
 		return;
 	}
-	if (!look->left && !look->has_charges)
+	if (!look->left && !(look->has_charges && p->gateway->news))
 		return;
 	set_timer(look);
 	look->wait_ms *= 2;

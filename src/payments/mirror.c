@@ -530,9 +530,3 @@ void mirror_finish(struct payments *p)
 	if (!m->is_committing)
 		mirror_free(m);
 }
-
-enum db_status mirror_view_read(const struct payments *p, struct db *db, struct mirror_view *out)
-{
-	*out = (struct mirror_view){.is_started = false};
-	return p->gateway ? mirror_view_of(db, p->gateway->name, out) : DB_OK;
-}

@@ -281,7 +281,7 @@ static void read_lag(void *arg, const struct db_row *row)
 	out->lag_grants = db_row_i64(row, "grants");
 }
 
-enum db_status mirror_view_of(struct db *db, const char *gateway, struct mirror_view *out)
+enum db_status mirror_view_read(struct db *db, const char *gateway, struct mirror_view *out)
 {
 	static const char ROW[] = "SELECT started_ms, trouble, trouble_ms FROM mirror "
 				  "WHERE gateway = $1";

@@ -79,8 +79,6 @@ struct mirror_claim *mirror_claim_create(const char *gateway, struct id holder,
 struct rider *mirror_release_create(const char *gateway, struct id holder, struct walltime now,
 				    struct walltime next, const char *trouble);
 
-MUST_USE enum db_status mirror_view_of(struct db *db, const char *gateway, struct mirror_view *out);
-
 /* Orgs of which something is to be told, in order, after the given one. */
 struct mirror_page {
 	struct id *orgs;

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 /* The numbers stand in stores. */
-static_assert(PAYMENT_BUY == 1 && PAYMENT_TOP_UP == 2 && PAYMENT_RELOAD == 3, "stored");
+static_assert(PAYMENT_BUY == 1 && PAYMENT_TOP_UP == 2 && PAYMENT_RELOAD == 3 &&
+		      PAYMENT_CHECKOUT == 4,
+	      "stored");
 static_assert(PAYMENT_CREATED == 1 && PAYMENT_SUBMITTED == 2 && PAYMENT_REQUIRES_ACTION == 3 &&
 		      PAYMENT_OPEN == 4 && PAYMENT_SUCCEEDED == 5 && PAYMENT_FAILED == 6 &&
 		      PAYMENT_CANCELLED == 7 && PAYMENT_REFUNDED == 8 && PAYMENT_DISPUTED == 9,
@@ -62,6 +64,8 @@ const char *payment_kind_name(enum payment_kind kind)
 		return "top_up";
 	case PAYMENT_RELOAD:
 		return "reload";
+	case PAYMENT_CHECKOUT:
+		return "checkout";
 	}
 	return "unknown";
 }

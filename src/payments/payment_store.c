@@ -151,6 +151,57 @@ static enum db_status find_recent(struct db *db, const struct payment_insert *in
 	return run_find(db, s, found);
 }
 
+struct covering {
+	struct found *found;
+	struct microusd minimum;
+};
+
+static void read_covering(void *arg, const struct db_row *row)
+{
+	struct covering *c = arg;
+	struct payment_view view = payment_view_of_row(row);
+
+	if (!c->found->is_there && microusd_cmp(payment_credit(&view), c->minimum) >= 0) {
+		c->found->is_there = true;
+		c->found->attempt = db_row_i64(row, "attempt");
+		c->found->view = view;
+	} else {
+		payment_view_finish(&view);
+	}
+}
+
+/* The oldest payment that waits for a payer, or is about to, and covers what is missing. */
+static enum db_status find_covering(struct db *db, const struct payment_insert *in,
+				    struct found *found)
+{
+	static const char SQL[] = COLUMNS
+		"WHERE org = $1 AND gateway = $2 AND finished_ms IS NULL AND created_ms > $3 "
+		"AND (state IN (3, 4) OR kind = 4) AND kind <> 3 ORDER BY id LIMIT 50";
+	struct covering c = {.found = found, .minimum = in->minimum};
+	struct db_stmt *s = db_stmt(db, SQL);
+	enum db_status status;
+
+	*found = (struct found){.is_there = false};
+	db_bind_id(s, in->payment.org);
+	db_bind_text(s, in->gateway);
+	db_bind_walltime(s, (struct walltime){.ms = in->payment.created.ms - PAYMENT_OFFER_MS});
+	db_queue(s, read_covering, &c);
+	status = db_flush(db);
+	if (status != DB_OK) {
+		payment_view_finish(&found->view);
+		*found = (struct found){.is_there = false};
+	}
+	return status;
+}
+
+static enum db_status find_earlier(struct db *db, const struct payment_insert *in,
+				   struct found *found)
+{
+	if (in->payment.kind == PAYMENT_CHECKOUT)
+		return find_covering(db, in, found);
+	return in->idempotency_key ? find_by_key(db, in, found) : find_recent(db, in, found);
+}
+
 /* Whether an earlier payment answers; else *out_attempt is the new one's. */
 static bool answers(struct payment_insert *in, const struct found *found, int64_t *out_attempt)
 {
@@ -160,7 +211,8 @@ static bool answers(struct payment_insert *in, const struct found *found, int64_
 	in->outcome = PAYMENT_INSERT_MADE;
 	if (!found->is_there)
 		return false;
-	if (cents_cmp(earlier->credit, in->payment.credit) != 0) {
+	if (in->payment.kind != PAYMENT_CHECKOUT &&
+	    cents_cmp(earlier->credit, in->payment.credit) != 0) {
 		in->outcome = PAYMENT_INSERT_CONFLICT;
 		return true;
 	}
@@ -232,8 +284,7 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	}
 	org_view_finish(&org);
-	if ((in->idempotency_key ? find_by_key(db, in, &found) : find_recent(db, in, &found)) !=
-	    DB_OK)
+	if (find_earlier(db, in, &found) != DB_OK)
 		return;
 	if (answers(in, &found, &attempt)) {
 		in->earlier = found.view;
@@ -503,4 +554,44 @@ struct payment_note *payment_note_create(struct id payment, const char *ref)
 	n->payment = payment;
 	n->ref = ref ? xstrdup(ref) : NULL;
 	return n;
+}
+
+static void ask_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	static const char FIND[] = "SELECT asked_ms FROM payment WHERE id = $1 "
+				   "AND asked_ms IS NOT NULL AND asked_ms > $2 AND asked_ms <= $3";
+	static const char UPDATE[] = "UPDATE payment SET asked_ms = $1 WHERE id = $2";
+	struct payment_ask *a = container_of(rider, struct payment_ask, rider);
+	struct db_stmt *s = db_stmt(db, FIND);
+	int64_t count = 0;
+
+	(void)cmd;
+	db_bind_id(s, a->payment);
+	db_bind_walltime(s, (struct walltime){.ms = a->now.ms - a->spacing_ms});
+	db_bind_walltime(s, a->now);
+	db_queue(s, count_row, &count);
+	db_wait(db);
+	a->is_ours = count == 0;
+	if (!a->is_ours)
+		return;
+	s = db_stmt(db, UPDATE);
+	db_bind_walltime(s, a->now);
+	db_bind_id(s, a->payment);
+	db_queue_write(s, -1);
+}
+
+static void ask_destroy(struct rider *rider)
+{
+	free(container_of(rider, struct payment_ask, rider));
+}
+
+struct payment_ask *payment_ask_create(struct id payment, struct walltime now, int64_t spacing_ms)
+{
+	struct payment_ask *a = xzalloc(sizeof(*a));
+
+	a->rider = (struct rider){.apply = ask_apply, .destroy = ask_destroy};
+	a->payment = payment;
+	a->now = now;
+	a->spacing_ms = spacing_ms;
+	return a;
 }

@@ -32,6 +32,7 @@ struct payment_insert {
 	/* In. */
 	struct payment_view payment; /* id, org, kind, state, amounts, created */
 	char *idempotency_key;       /* owned, NULL for none */
+	struct microusd minimum;     /* CHECKOUT: what an open payment must cover to answer */
 	const char *gateway;
 	/* Out. */
 	enum payment_insert_outcome outcome;
@@ -77,6 +78,17 @@ struct payment_note {
 
 struct payment_note *payment_note_create(struct id payment, const char *ref);
 
+/* Takes the right to ask the till about an open payment, unless another did within spacing_ms. */
+struct payment_ask {
+	struct rider rider;
+	struct id payment;
+	struct walltime now;
+	int64_t spacing_ms;
+	bool is_ours; /* out */
+};
+
+struct payment_ask *payment_ask_create(struct id payment, struct walltime now, int64_t spacing_ms);
+
 /* What a change of a reload that ends leaves in the org's row. */
 void reload_end_row(struct db *db, const struct payment_change *c);
 
@@ -95,9 +107,9 @@ struct reload_claim {
 
 struct reload_claim *reload_claim_create(const struct payment_view *payment, const char *gateway);
 
-/* All but prefs and available, which are the wallet's. */
-MUST_USE enum db_status reload_facts_read(struct db *db, struct id org, struct walltime now,
-					  struct reload_facts *out);
+/* All but prefs and available, which are the wallet's. Reloads of another till do not count. */
+MUST_USE enum db_status reload_facts_read(struct db *db, const char *gateway, struct id org,
+					  struct walltime now, struct reload_facts *out);
 
 MUST_USE enum db_status payment_read(struct db *db, struct id id, const char *gateway,
 				     bool *out_found, struct payment_view *out);

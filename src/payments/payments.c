@@ -78,6 +78,7 @@ void payments_destroy(struct payments *p)
 			request_unlink(look->waiting);
 	}
 	notes_finish(p);
+	waiters_finish(p);
 	watch_finish(p);
 	poll_finish(p);
 	mirror_finish(p);
@@ -109,7 +110,7 @@ bool payments_is_idle(const struct payments *p)
 		if (!job->look)
 			return false;
 	}
-	return !p->ready && !p->notes && !p->watch.query.is_queued;
+	return !p->ready && !p->notes && !p->waiters && !p->watch.query.is_queued;
 }
 
 struct walltime payments_now(const struct payments *p)
@@ -247,7 +248,8 @@ static void start(struct payments *p, struct pay_request *request, enum payment_
 	if (kind == PAYMENT_TOP_UP)
 		job->payment.fee = payments_fee(p, request->amount);
 	request_push(&job->waiting, request);
-	job_insert(job, kind == PAYMENT_BUY ? request->idempotency_key : NULL, request->answer_by);
+	job_insert(job, kind == PAYMENT_BUY ? request->idempotency_key : NULL, request->minimum,
+		   request->answer_by);
 }
 
 void payments_buy(struct payments *p, struct pay_request *request)
@@ -258,6 +260,11 @@ void payments_buy(struct payments *p, struct pay_request *request)
 void payments_top_up(struct payments *p, struct pay_request *request)
 {
 	start(p, request, PAYMENT_TOP_UP);
+}
+
+void payments_checkout(struct payments *p, struct pay_request *request)
+{
+	start(p, request, PAYMENT_CHECKOUT);
 }
 
 void payments_portal(struct payments *p, struct pay_request *request)

@@ -31,9 +31,10 @@ struct http;
 
 /* Values are stored. */
 enum payment_kind {
-	PAYMENT_BUY = 1,    /* the saved card, now */
-	PAYMENT_TOP_UP = 2, /* a hosted invoice with a fee */
-	PAYMENT_RELOAD = 3, /* the saved card, by the auto-reload rule */
+	PAYMENT_BUY = 1,      /* the saved card, now */
+	PAYMENT_TOP_UP = 2,   /* a hosted invoice with a fee */
+	PAYMENT_RELOAD = 3,   /* the saved card, by the auto-reload rule */
+	PAYMENT_CHECKOUT = 4, /* a page for a caller who ran out, without a fee */
 };
 
 enum payment_state {
@@ -82,10 +83,13 @@ enum pay_outcome {
 struct pay_request {
 	struct id org;
 	struct cents amount;
+	struct microusd minimum;     /* checkout: what an open payment must cover to be offered */
 	const char *idempotency_key; /* buy: the caller's own, NULL for none; borrowed until done */
 	bool wants_news;             /* refresh: also of what went back */
 	struct boottime deadline;
 	void (*done)(struct pay_request *request);
+	/* wait: it is time to ask the till once more; NULL: nobody listens. */
+	void (*progress)(struct pay_request *request);
 	void *arg;
 
 	/* Results. */
@@ -146,6 +150,15 @@ void payments_buy(struct payments *p, struct pay_request *request);
  * is open. */
 void payments_top_up(struct payments *p, struct pay_request *request);
 void payments_portal(struct payments *p, struct pay_request *request);
+/* A page to pay at, without a fee; an open payment over minimum at least is offered again instead
+ * of a second one. */
+void payments_checkout(struct payments *p, struct pay_request *request);
+/*
+ * Waits until a payment of request->org is over: PAY_OK when it is paid, PAY_DECLINED when it came
+ * to nothing, PAY_PENDING at the deadline. The till is asked after 2, 3, 5, 5 ... s, by one process
+ * of the store at a time.
+ */
+void payments_wait(struct payments *p, struct id payment, struct pay_request *request);
 /* A request whose caller is gone: done does not come, the payment goes on. */
 void payments_abandon(struct pay_request *request);
 /* Nothing is under way that must be waited for. */
@@ -234,7 +247,8 @@ struct mirror_view {
 	char *trouble; /* of the last round, owned; NULL: none */
 	struct walltime trouble_at;
 };
-MUST_USE enum db_status mirror_view_read(const struct payments *p, struct db *db,
+/* gateway as payments_gateway_name says it. */
+MUST_USE enum db_status mirror_view_read(struct db *db, const char *gateway,
 					 struct mirror_view *out);
 void mirror_view_finish(struct mirror_view *v);
 

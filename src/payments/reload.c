@@ -43,7 +43,7 @@ static void look_at(struct payments *p, struct db *db, struct id org)
 		return;
 	facts.prefs = view.prefs;
 	facts.available = view.available;
-	if (reload_facts_read(db, org, now, &facts) != DB_OK)
+	if (reload_facts_read(db, p->gateway->name, org, now, &facts) != DB_OK)
 		return;
 	switch (reload_decide(&facts, now, &amount)) {
 	case RELOAD_DUE:

@@ -16,6 +16,14 @@ static struct microusd room_for(const struct reload_facts *f)
 	return microusd_max(MICROUSD_ZERO, microusd_min(room, rest));
 }
 
+/* A pause that seems to last longer than pauses do is of a clock that was set back. */
+static bool is_cooling(const struct reload_facts *f, struct walltime now)
+{
+	int64_t most_ms = (int64_t)RELOAD_DECLINED_MS << (RELOAD_DECLINES_MAX - 2);
+
+	return now.ms < f->not_before.ms && f->not_before.ms - now.ms <= most_ms;
+}
+
 enum reload_verdict reload_decide(const struct reload_facts *f, struct walltime now,
 				  struct cents *out_amount)
 {
@@ -28,7 +36,7 @@ enum reload_verdict reload_decide(const struct reload_facts *f, struct walltime 
 		return RELOAD_NOT_WANTED;
 	if (f->in_flight)
 		return RELOAD_IN_FLIGHT;
-	if (now.ms < f->not_before.ms)
+	if (is_cooling(f, now))
 		return RELOAD_COOLING;
 	steps_max = microusd_steps_floor(room_for(f), step);
 	steps = steps_max;

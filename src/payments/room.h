@@ -21,6 +21,7 @@
 struct back;
 struct mirror;
 struct note;
+struct waiter;
 
 enum job_phase {
 	JOB_INSERT,
@@ -112,6 +113,7 @@ struct payments {
 	struct id refreshed_org;
 	struct boottime refreshed;
 	struct note *notes; /* notices under way */
+	struct waiter *waiters;
 };
 
 struct walltime payments_now(const struct payments *p);
@@ -130,7 +132,8 @@ struct job *job_create(struct payments *p, enum job_phase phase);
 /* Frees it, or leaves that to the callback of its command. */
 void job_drop(struct job *job);
 struct job *job_find(const struct payments *p, struct id payment);
-void job_insert(struct job *job, const char *idempotency_key, struct boottime deadline);
+void job_insert(struct job *job, const char *idempotency_key, struct microusd minimum,
+		struct boottime deadline);
 void job_claim(struct job *job);
 /* Asks the till what its state calls for: charge, invoice, cancel, or what became of it. */
 void job_till(struct job *job);
@@ -176,6 +179,10 @@ struct back *back_start(struct payments *p, const struct back_question *question
 			void *arg);
 void *back_arg(const struct back *back);
 void back_abort(struct back *back);
+
+/* wait.c. */
+void waiters_finish(struct payments *p);
+void waiters_tell(struct payments *p, struct id payment);
 
 /* mirror.c. */
 void mirror_init(struct payments *p);

@@ -51,7 +51,10 @@ static char *pay_url(struct id payment)
 
 static void sandbox_charge(struct gateway *g, struct gateway_call *call)
 {
-	if (is_amount(call->payment, DECLINED_AMOUNT)) {
+	if (call->payment->kind == PAYMENT_CHECKOUT) {
+		call->url = pay_url(call->payment->id);
+		answer_later(g, call, GATEWAY_OPEN);
+	} else if (is_amount(call->payment, DECLINED_AMOUNT)) {
 		call->reason = xstrdup("card_declined: the sandbox declines this amount");
 		answer_later(g, call, GATEWAY_DECLINED);
 	} else if (is_amount(call->payment, ACTION_AMOUNT)) {

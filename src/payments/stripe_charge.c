@@ -296,8 +296,7 @@ static void list_page(struct stripe_flow *f, const char *path, bool by_time, con
 
 	stripe_form(&form, "customer", f->facts.customer);
 	if (by_time)
-		stripe_form_i64(&form, "created[gte]",
-				f->call->payment->created.ms / 1000 - TILL_CLOCK_SLACK_S);
+		flow_form_since(f, &form);
 	stripe_form_i64(&form, "limit", 100);
 	stripe_form(&form, "starting_after", after);
 	flow_get(f, path, &form, next);
@@ -417,7 +416,10 @@ static void on_card(struct stripe_flow *f)
 
 static void on_customer(struct stripe_flow *f)
 {
-	flow_card(f, on_card);
+	if (f->call->payment->kind == PAYMENT_CHECKOUT)
+		flow_customer_check(f, post_session);
+	else
+		flow_card(f, on_card);
 }
 
 static void charge_facts(struct stripe_flow *f)

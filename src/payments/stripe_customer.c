@@ -94,6 +94,36 @@ void flow_customer_again(struct stripe_flow *f, flow_fn *then)
 	create(f);
 }
 
+static bool is_gone(const struct stripe_flow *f)
+{
+	return f->http.outcome == STRIPE_NOT_FOUND ||
+	       json_is_true(json_object_get(f->http.object, "deleted"));
+}
+
+static void on_checked(struct stripe_flow *f)
+{
+	if (is_gone(f))
+		flow_customer_again(f, f->then);
+	else if (f->http.outcome != STRIPE_OK)
+		flow_end_by_answer(f);
+	else
+		f->then(f);
+}
+
+void flow_customer_check(struct stripe_flow *f, flow_fn *then)
+{
+	CLEANUP(free_charp) char *path = NULL;
+
+	/* A fresh one is. */
+	if (f->is_bare) {
+		then(f);
+		return;
+	}
+	f->then = then;
+	path = xasprintf("/v1/customers/%s", f->facts.customer);
+	flow_get(f, path, NULL, on_checked);
+}
+
 static void on_cards(struct stripe_flow *f)
 {
 	const json_t *cards = json_object_get(f->http.object, "data");
@@ -127,10 +157,16 @@ static void on_customer(struct stripe_flow *f)
 	const json_t *card = json_object_get(settings, "default_payment_method");
 	const char *type = stripe_text_member(card, "type");
 	const char *id = stripe_id_member(settings, "default_payment_method");
+	CLEANUP(free_charp) char *path = NULL;
 
-	if (f->http.outcome == STRIPE_NOT_FOUND ||
-	    json_is_true(json_object_get(f->http.object, "deleted"))) {
+	if (is_gone(f)) {
 		flow_customer_again(f, f->then);
+		return;
+	}
+	/* Of a deleted one nothing can be expanded. */
+	if (f->http.outcome == STRIPE_REFUSED && f->form) {
+		path = xasprintf("/v1/customers/%s", f->facts.customer);
+		flow_get(f, path, NULL, on_customer);
 		return;
 	}
 	if (f->http.outcome != STRIPE_OK) {

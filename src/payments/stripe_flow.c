@@ -218,6 +218,15 @@ static bool is_durable(struct stripe_flow *f, const struct wallet_cmd *cmd)
 	return false;
 }
 
+/* Whether Stripe surely knows the key yet. The clock may have been set back since: what was kept in
+ * the future is of an unknown age. */
+static bool is_fresh(const struct stripe_flow *f)
+{
+	int64_t age_ms = flow_now(f).ms - f->kept.ms;
+
+	return age_ms > -TILL_MARGIN_MS && age_ms < TILL_REPLAY_MS;
+}
+
 static void on_kept(struct wallet_cmd *cmd)
 {
 	struct request_keep *keep = container_of(cmd->riders, struct request_keep, rider);
@@ -236,7 +245,7 @@ static void on_kept(struct wallet_cmd *cmd)
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 		return;
 	}
-	if (flow_now(f).ms - f->kept.ms < TILL_REPLAY_MS) {
+	if (is_fresh(f)) {
 		send(f, "POST");
 		return;
 	}
@@ -338,6 +347,14 @@ void flow_keep_object(struct stripe_flow *f, const char *name, const char *ref, 
 	wallet_cmd_add_rider(cmd, object_keep_create(f->g->gateway.name, name, ref));
 	f->next = next;
 	flow_submit(f, cmd, on_noted);
+}
+
+void flow_form_since(const struct stripe_flow *f, struct buf *form)
+{
+	const struct payment_view *p = f->call->payment;
+
+	if (p->created.ms <= flow_now(f).ms)
+		stripe_form_i64(form, "created[gte]", p->created.ms / 1000 - TILL_CLOCK_SLACK_S);
 }
 
 const char *stripe_text_member(const json_t *object, const char *name)

@@ -83,6 +83,10 @@ void flow_note(struct stripe_flow *f, const char *ref, flow_fn *next);
 void flow_keep_customer(struct stripe_flow *f, const char *customer, const char *email,
 			flow_fn *next);
 
+/* Of a list: nothing from long before the payment. Left out when that is of the future, because the
+ * clock was set back since. */
+void flow_form_since(const struct stripe_flow *f, struct buf *form);
+
 /* Keeps the id of an object that is made once, durably, then next. */
 void flow_keep_object(struct stripe_flow *f, const char *name, const char *ref, flow_fn *next);
 
@@ -100,6 +104,9 @@ struct cents stripe_total(const struct payment_view *p);
 void flow_customer(struct stripe_flow *f, flow_fn *then);
 /* The customer is gone over there: another one is made. */
 void flow_customer_again(struct stripe_flow *f, flow_fn *then);
+/* Makes sure that it is there over there as we know it: what is posted for one that is gone fails
+ * under its key for good. */
+void flow_customer_check(struct stripe_flow *f, flow_fn *then);
 /* f->card: what the org saved; NULL: none. */
 void flow_card(struct stripe_flow *f, flow_fn *then);
 void stripe_portal(struct gateway *g, struct gateway_call *call);

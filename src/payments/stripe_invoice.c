@@ -307,8 +307,7 @@ static void list_page(struct stripe_flow *f, const char *after)
 	struct buf form = BUF_INIT;
 
 	stripe_form(&form, "customer", f->facts.customer);
-	stripe_form_i64(&form, "created[gte]",
-			f->call->payment->created.ms / 1000 - TILL_CLOCK_SLACK_S);
+	flow_form_since(f, &form);
 	stripe_form_i64(&form, "limit", 100);
 	stripe_form(&form, "starting_after", after);
 	flow_get(f, "/v1/invoices", &form, on_list);
@@ -361,28 +360,9 @@ static void post_invoice(struct stripe_flow *f)
 	flow_post(f, key, "/v1/invoices", &form, NULL, on_invoice);
 }
 
-/* Makes sure that the customer is there as we know it, which a fresh one is. */
-static void on_checked(struct stripe_flow *f)
-{
-	if (f->http.outcome == STRIPE_NOT_FOUND ||
-	    json_is_true(json_object_get(f->http.object, "deleted")))
-		flow_customer_again(f, post_invoice);
-	else if (f->http.outcome != STRIPE_OK)
-		flow_end_by_answer(f);
-	else
-		post_invoice(f);
-}
-
 static void on_customer(struct stripe_flow *f)
 {
-	CLEANUP(free_charp) char *path = NULL;
-
-	if (f->is_bare) {
-		post_invoice(f);
-		return;
-	}
-	path = xasprintf("/v1/customers/%s", f->facts.customer);
-	flow_get(f, path, NULL, on_checked);
+	flow_customer_check(f, post_invoice);
 }
 
 static void invoice_facts(struct stripe_flow *f)

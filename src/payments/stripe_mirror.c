@@ -85,12 +85,9 @@ static bool may_try_again(struct stripe_flow *f)
 static void post_kept(struct stripe_flow *f, const char *key, const char *path,
 		      TAKES struct buf *form, flow_fn *next)
 {
-	char text[KEY_SIZE];
+	CLEANUP(free_charp) char *text = NULL;
 
-	if (f->attempt)
-		(void)snprintf(text, sizeof(text), "%s-%lld", key, (long long)f->attempt);
-	else
-		(void)snprintf(text, sizeof(text), "%s", key);
+	text = f->attempt ? xasprintf("%s-%lld", key, (long long)f->attempt) : xstrdup(key);
 	flow_post(f, text, path, form, NULL, next);
 }
 

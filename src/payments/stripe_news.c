@@ -25,6 +25,7 @@ struct asking {
 	struct gateway_news *news;
 	struct stripe_call http;
 	bool is_calling;
+	bool is_cut; /* there was more than is read at once */
 	size_t list;
 	int64_t pages;
 	char *path, *form; /* owned */
@@ -126,7 +127,17 @@ static void next_list(struct asking *a)
 	if (++a->list < ARRAY_LEN(LISTS))
 		ask_list(a, NULL);
 	else
-		asking_end(a, false);
+		asking_end(a, a->is_cut);
+}
+
+static bool may_read_on(struct asking *a)
+{
+	if (++a->pages < TILL_PAGES_MAX)
+		return true;
+	/* Not in silence: what was not read is money that went back. */
+	log_warn("event=reversals_not_read path=%s reason=too_many", LISTS[a->list].path);
+	a->is_cut = true;
+	return false;
 }
 
 static void on_list(struct stripe_call *http)
@@ -147,8 +158,7 @@ static void on_list(struct stripe_call *http)
 	json_array_foreach (data, i, object)
 		tell(a, LISTS[a->list].kind, object);
 	last = stripe_text_member(json_array_get(data, json_array_size(data) - 1), "id");
-	if (last && json_is_true(json_object_get(http->object, "has_more")) &&
-	    ++a->pages < TILL_PAGES_MAX) {
+	if (last && json_is_true(json_object_get(http->object, "has_more")) && may_read_on(a)) {
 		CLEANUP(free_charp) char *after = xstrdup(last);
 
 		ask_list(a, after);

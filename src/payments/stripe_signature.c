@@ -92,8 +92,8 @@ bool stripe_signature_verify(struct slice body, const char *header, const char *
 	struct slice items = slice_of(header ? header : "");
 	bool has_secret = false, is_genuine = false;
 	struct buf text = BUF_INIT;
-	struct slice t;
-	int64_t signed_s;
+	struct slice t = {.len = 0};
+	int64_t signed_s = 0;
 
 	if (!read_header(items, &t, &signed_s, err))
 		return false;

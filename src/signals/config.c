@@ -37,21 +37,19 @@ static bool read_flag(const json_t *value, const char *where, bool *out, struct 
 	return true;
 }
 
-static bool read_base_url(const json_t *value, const char *where, char **out, struct err *err)
+static bool read_base_url(const json_t *value, char **out, struct err *err)
 {
 	const char *text = json_string_value(value);
 	struct url url = {0};
 	size_t n;
 
 	if (text == NULL)
-		return err_set(err, "%s/base_url: must be a text", where);
-	if (!url_read(text, &url, err)) {
-		err_prefix(err, "%s/base_url", where);
+		return err_set(err, "must be a text");
+	if (!url_read(text, &url, err))
 		return false;
-	}
 	if (strchr(url.text, '?') != NULL) {
 		url_finish(&url);
-		return err_set(err, "%s/base_url: must not have a query", where);
+		return err_set(err, "must not have a query");
 	}
 	n = strlen(url.text);
 	while (n > 0 && url.text[n - 1] == '/')
@@ -72,8 +70,10 @@ static bool read_source(struct signals_source *source, json_t *object, const cha
 		return err_set(err, "%s: must be an object", where);
 	json_object_foreach (object, name, value) {
 		if (strcmp(name, "base_url") == 0) {
-			if (!read_base_url(value, where, &source->base_url, err))
+			if (!read_base_url(value, &source->base_url, err)) {
+				err_prefix(err, "%s/base_url", where);
 				return false;
+			}
 		} else if (strcmp(name, "enabled") == 0) {
 			if (!read_flag(value, where, &source->is_enabled, err))
 				return false;
@@ -206,4 +206,39 @@ void signals_config_finish(struct signals *s)
 {
 	for (int kind = 0; kind < BOARD_KINDS; kind++)
 		free_charp(&s->boards[kind].base_url);
+}
+
+static void check_source(const json_t *source, const char *at, bool allow_private,
+			 struct faults *faults)
+{
+	CLEANUP(free_charp) char *place = pointer_below(at, "base_url");
+	const json_t *value = json_object_get(source, "base_url");
+	CLEANUP(free_charp) char *url = NULL;
+	CLEANUP(free_charp) char *host = NULL;
+	struct err err = ERR_INIT;
+
+	if (!value)
+		return;
+	if (!read_base_url(value, &url, &err)) {
+		faults_add(faults, place, "%s", err.text);
+		return;
+	}
+	host = http_url_host(url);
+	if (host && !allow_private && http_host_is_private(host))
+		faults_add(faults, place, "%s", HTTP_PRIVATE_WORDS);
+}
+
+void signals_check(const struct signals_config *config, struct faults *faults)
+{
+	const json_t *hiring = json_object_get(config->detectors, DETECTOR_HIRING.name);
+	const char *name;
+	json_t *source;
+
+	if (config->contact != NULL && !signals_is_contact(config->contact))
+		faults_add(faults, "/network/contact", "must not have control characters");
+	json_object_foreach (json_object_get(hiring, "sources"), name, source) {
+		CLEANUP(free_charp) char *at = pointer_below("/detectors/hiring/sources", name);
+
+		check_source(source, at, config->allow_private, faults);
+	}
 }

@@ -25,6 +25,8 @@ struct signals {
 /* Fills boards from the configuration's "detectors"; err has a JSON pointer. */
 MUST_USE bool signals_config_read(struct signals *s, const json_t *detectors, struct err *err);
 void signals_config_finish(struct signals *s);
+/* A contact that may stand in a header. */
+bool signals_is_contact(const char *text);
 
 /* The end of a detection: stops its detector and reports. d may be gone afterwards. */
 void detection_end(struct detection *d, enum detection_outcome outcome);

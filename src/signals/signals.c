@@ -16,7 +16,7 @@ const struct detector *const DETECTORS[] = {
 	NULL,
 };
 
-static bool is_header_text(const char *text)
+bool signals_is_contact(const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
@@ -34,7 +34,7 @@ struct signals *signals_create(struct loop *loop, struct http *http, struct wall
 	s->http = http;
 	s->wallet = wallet;
 	s->allow_private = config->allow_private;
-	if (config->contact != NULL && !is_header_text(config->contact)) {
+	if (config->contact != NULL && !signals_is_contact(config->contact)) {
 		err_set(err, "/network/contact: must not have control characters");
 		signals_destroy(s);
 		return NULL;

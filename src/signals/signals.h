@@ -14,6 +14,7 @@
 #include "loop/http.h"
 #include "loop/loop.h"
 #include "wallet/wallet.h"
+#include "json/faults.h"
 
 #include <jansson.h>
 
@@ -74,6 +75,8 @@ struct signals_config {
 	const json_t *detectors; /* the configuration's "detectors"; borrowed; NULL for none */
 };
 
+/* Adds all faults of a configuration that has the right shape, with pointers from its root. */
+void signals_check(const struct signals_config *config, struct faults *faults);
 /* NULL and err with the JSON pointer of the fault in the configuration. */
 struct signals *signals_create(struct loop *loop, struct http *http, struct wallet *wallet,
 			       const struct signals_config *config, struct err *err);

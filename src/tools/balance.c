@@ -83,8 +83,10 @@ static void read_balance(struct tool_call *call, void (*done)(struct wallet_quer
 	payments_refresh(call->tools->config.payments, &b->refresh);
 }
 
-static void emit_prices(struct emit *e, const struct tools *tools)
+static void emit_prices(struct emit *e, const struct tool_call *call)
 {
+	const struct tools *tools = call->tools;
+
 	emit_key(e, "prices");
 	emit_array(e);
 	for (size_t i = 0; i < tools->count; i++) {
@@ -93,7 +95,7 @@ static void emit_prices(struct emit *e, const struct tools *tools)
 
 		if (!tool->priced)
 			continue;
-		price_members(&tool->priced->price, &price);
+		price_members(tool_price(call, tool), &price);
 		emit_object(e);
 		emit_key_text(e, "tool", tool->name);
 		emit_raw_members(e, buf_slice(&price));
@@ -118,7 +120,7 @@ static void token_balance_done(struct wallet_query *query)
 	emit_key_tokens(&e, "held_tokens", b->view.held);
 	emit_key_usd(&e, "usd", b->view.available);
 	emit_key_i64(&e, "tokens_per_usd", MICROUSD_PER_USD / MICROUSD_PER_TOKEN);
-	emit_prices(&e, call->tools);
+	emit_prices(&e, call);
 	emit_key(&e, "auto_reload");
 	emit_object(&e);
 	emit_key_bool(&e, "enabled", b->view.prefs.auto_reload_enabled);

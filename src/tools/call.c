@@ -22,6 +22,10 @@ void tool_reply_finish(struct tool_reply *reply)
 	buf_finish(&reply->content);
 	buf_finish(&reply->structured);
 	buf_finish(&reply->meta);
+	free(reply->pay.url);
+	free(reply->pay.message);
+	free(reply->pay.payment);
+	free(reply->pay.state);
 }
 
 static void put_text_content(struct tool_reply *reply, struct slice text)
@@ -62,7 +66,7 @@ void tool_reply_error(struct tool_reply *reply, const struct tool_error *error)
 	buf_finish(&object);
 }
 
-void tool_call_drop(struct tool_call *call)
+static void drop(struct tool_call *call)
 {
 	struct tools *tools = call->tools;
 
@@ -79,6 +83,8 @@ void tool_call_drop(struct tool_call *call)
 	json_decref(call->arguments);
 	free(call->idempotency_key);
 	free(call->client_name);
+	free(call->request_state);
+	free(call->org_name);
 	pool_free(call);
 }
 
@@ -87,7 +93,7 @@ void tool_call_reply(struct tool_call *call, struct tool_reply *reply)
 	tool_done_fn *done = call->done;
 	void *arg = call->arg;
 
-	tool_call_drop(call);
+	drop(call);
 	done(arg, reply);
 	tool_reply_finish(reply);
 }
@@ -152,7 +158,7 @@ void emit_sandbox(struct emit *e, const struct tools *tools)
 		emit_key_bool(e, "sandbox", true);
 }
 
-static void end_cancelled(struct tool_call *call)
+void tool_call_end_cancelled(struct tool_call *call)
 {
 	struct tool_error error;
 
@@ -167,7 +173,7 @@ static void run(struct tool_call *call)
 
 	/* While its caller was looked up. What cannot be stopped is run all the same. */
 	if (call->is_cancelled && call->tool->entry->cancel) {
-		end_cancelled(call);
+		tool_call_end_cancelled(call);
 		return;
 	}
 	if (!schema_check(tool_input(call->tool), call->arguments, &fault)) {
@@ -183,6 +189,8 @@ static void cache_caller(struct tools *tools, const struct tool_call *call)
 	tools->cached_is_keyed = call->is_keyed;
 	tools->cached_hash = call->key_hash;
 	tools->cached = call->caller;
+	free(tools->cached_org_name);
+	tools->cached_org_name = call->org_name ? xstrdup(call->org_name) : NULL;
 }
 
 /* Only a default org is there for ever; a key may be revoked between two calls. A paid call looks
@@ -195,6 +203,8 @@ static bool take_cached_caller(const struct tools *tools, struct tool_call *call
 	    (!call->tool->priced || !digest_eq(&tools->cached_hash, &call->key_hash)))
 		return false;
 	call->caller = tools->cached;
+	if (tools->cached_org_name)
+		call->org_name = xstrdup(tools->cached_org_name);
 	return true;
 }
 
@@ -211,6 +221,14 @@ static bool auth_step(struct wallet_query *query, struct db *db)
 		query->is_failed = true;
 	} else if (found) {
 		call->caller = (struct caller){.org = org.id};
+	}
+	if (found && call->tools->config.has_org_prices) {
+		bool has_org = true;
+
+		if (call->is_keyed && org_find(db, call->caller.org, &has_org, &org) != DB_OK)
+			query->is_failed = true;
+		if (has_org && org.name)
+			call->org_name = xstrdup(org.name);
 	}
 	org_view_finish(&org);
 	call->has_caller = found;
@@ -273,6 +291,9 @@ struct tool_call *tools_call(struct tools *tools, const struct tool *tool, json_
 		call->idempotency_key = xstrdup(options->idempotency_key);
 	if (options->client_name)
 		call->client_name = xstrdup(options->client_name);
+	if (options->request_state)
+		call->request_state = xstrdup(options->request_state);
+	call->options.request_state = call->request_state;
 	call->options.idempotency_key = call->idempotency_key;
 	call->options.client_name = call->client_name;
 	call->deadline = deadline;

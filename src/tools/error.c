@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 struct error_kind {
 	const char *name;
@@ -42,6 +43,15 @@ static const struct error_kind KINDS[] = {
 		{"IDEMPOTENCY_CONFLICT", "idempotency", 409, false,
 		 "This idempotency key was used with other arguments.",
 		 "Use a new key for a new request, or repeat the first request unchanged."},
+	[ERROR_RATE_LIMITED] = {"RATE_LIMITED", "rate_limit", 429, true,
+				"Too many calls in too short a time.",
+				"Nothing was executed. Wait for retry_after_s before calling "
+				"again."},
+	[ERROR_LOOP_DETECTED] = {"LOOP_DETECTED", "rate_limit", 429, false,
+				 "The same call was made again and again.",
+				 "Nothing was executed. Do not repeat this call: change its "
+				 "arguments, do something "
+				 "else, or ask the user."},
 	[ERROR_UPSTREAM_REJECTED] = {"UPSTREAM_REJECTED", "upstream", 422, false,
 				     "The provider refused the request.",
 				     "The tokens are back. Change the arguments before calling "
@@ -108,6 +118,16 @@ void tool_error_field(struct tool_error *e, const char *field, const char *text)
 	emit_init(&emit, &e->members);
 	emit.wants_comma = e->members.len > 0;
 	emit_key_text(&emit, "field", field);
+}
+
+void tool_error_fault(struct tool_error *e, const char *text)
+{
+	const char *colon = strstr(text, ": ");
+	CLEANUP(free_charp) char *field = NULL;
+
+	CHECK(colon);
+	field = xstrndup(text, (size_t)(colon - text));
+	tool_error_field(e, field, colon + 2);
 }
 
 void tool_error_write(const struct tool_error *error, struct buf *out)

@@ -18,6 +18,8 @@ enum error_code {
 	ERROR_PAYMENT_DECLINED,
 	ERROR_PAYMENT_ACTION_REQUIRED,
 	ERROR_IDEMPOTENCY_CONFLICT,
+	ERROR_RATE_LIMITED,
+	ERROR_LOOP_DETECTED,
 	ERROR_UPSTREAM_REJECTED,
 	ERROR_UPSTREAM_ERROR,
 	ERROR_UPSTREAM_TIMEOUT,
@@ -29,7 +31,7 @@ struct tool_error {
 	enum error_code code;
 	bool is_final;      /* not retryable although the code's kind is */
 	char message[512];  /* set by tool_error_init to the code's own; may be replaced */
-	char hint[256];     /* resolution_hint; likewise */
+	char hint[400];     /* resolution_hint; likewise */
 	struct buf members; /* further members, ready JSON: "field":"amount_usd" */
 };
 
@@ -39,6 +41,8 @@ void tool_error_message(struct tool_error *e, const char *fmt, ...) PRINTF_LIKE(
 void tool_error_hint(struct tool_error *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* INVALID_ARGUMENTS that names the field. */
 void tool_error_field(struct tool_error *e, const char *field, const char *text);
+/* The same, of "FIELD: text". */
+void tool_error_fault(struct tool_error *e, const char *text);
 
 const char *error_code_name(enum error_code code);
 int error_code_http_status(enum error_code code);

@@ -6,6 +6,7 @@
  */
 
 #include "base/embedded.h"
+#include "base/limits.h"
 #include "meter/meter.h"
 #include "payments/payments.h"
 #include "signals/signals.h"
@@ -35,6 +36,8 @@ extern const struct tool_entry TOOLS_USAGE[];
 extern const struct tool_entry TOOLS_KEYS[];
 extern const struct tool_entry TOOLS_QUOTE[];
 extern const struct tool_entry TOOLS_SIGNALS[];
+extern const struct tool_entry TOOLS_LINKEDIN[];
+extern const struct tool_entry TOOLS_MODELS[];
 /* Runs a tool with a price. */
 extern const struct tool_entry TOOL_PAID;
 
@@ -48,12 +51,29 @@ struct tool {
 	const struct embedded_file *file; /* its description; NULL for a configured tool */
 	char *listing;
 	size_t listing_len;
+	/* Its place in the list, and whether it is there: one that its upstream took back stays in
+	 * memory, as calls may still hold it. */
+	size_t group, rank;
+	bool is_retired, is_marked;
+};
+
+/* A page that was offered to a client which carries nothing from one call to the next. */
+struct pay_offer {
+	struct id payment;
+	struct digest digest; /* of the call */
 };
 
 struct tools {
 	struct tools_config config;
+	struct pay_offer offers[PAY_OFFERS_MAX];
+	size_t offers_next;
 	struct tool **items;
 	size_t count, size;
+	struct tool **retired;
+	size_t retired_count;
+	struct tools_source source;
+	struct tools_wait *waits;
+	struct tools_watch *watches;
 	struct tool_call *calls;
 	size_t calls_count;
 	/* The caller that was resolved last; a hold checks its key again in its own batch. */
@@ -61,13 +81,14 @@ struct tools {
 	bool cached_is_keyed;
 	struct digest cached_hash;
 	struct caller cached;
+	char *cached_org_name; /* owned; NULL where names are not looked up */
 };
 
 struct tool_call {
 	struct tools *tools;
 	const struct tool *tool;
-	json_t *arguments;                   /* owned reference */
-	char *idempotency_key, *client_name; /* owned */
+	json_t *arguments;                                   /* owned reference */
+	char *idempotency_key, *client_name, *request_state; /* owned */
 	struct tool_options options;
 	struct boottime deadline;
 	tool_progress_fn *progress;
@@ -79,6 +100,7 @@ struct tool_call {
 	struct digest key_hash;
 	bool has_caller;
 	struct caller caller;
+	char *org_name;            /* owned; only where an org has prices of its own */
 	struct wallet_query query; /* for the call's reads, one after the other */
 
 	/* The family's own. finish, when set, frees it. */
@@ -94,8 +116,8 @@ void tool_call_error(struct tool_call *call, TAKES struct tool_error *error);
 void tool_call_fail(struct tool_call *call, enum error_code code);
 void tool_call_bad_field(struct tool_call *call, const char *field, const char *text);
 
-/* Frees a call that nobody waits for any more. */
-void tool_call_drop(struct tool_call *call);
+/* Ends a call with the error that says so. */
+void tool_call_end_cancelled(struct tool_call *call);
 
 /* content[0] is the text of an object. */
 void tool_reply_structured(struct tool_reply *reply, struct slice object);
@@ -110,7 +132,19 @@ struct tool_call *tool_call_of(struct wallet_query *query);
 /* paid.c: the error of a metered call that did not succeed, and what the caller may spend. */
 void meter_error(const struct tools *tools, const struct meter_call *call,
 		 struct tool_error *error);
-struct digest tool_digest(const struct tool *tool, json_t *arguments);
+/* Fills in what a metered call of a tool needs: price, keys, digest, cap and deadline. arguments
+ * and idempotency_key (NULL for none) are borrowed until it is done. */
+void meter_prepare(const struct tool_call *call, const struct tool *tool, json_t *arguments,
+		   const char *idempotency_key, struct meter_call *out);
+/* The price of a tool for the caller of this call. */
+const struct price *tool_price(const struct tool_call *call, const struct tool *tool);
+/* The caller's own key for the tool's provider; NULL for none. */
+const char *tool_own_key(const struct tools *tools, const struct tool *tool);
+
+/* registry.c, for import.c: what tools/list prints of it; puts it into the list. */
+void tool_describe(struct tool *tool, const struct tool_description *d, json_t *meta);
+void tool_destroy(struct tool *tool);
+void tools_push(struct tools *tools, struct tool *tool);
 
 /* The schema of the arguments. Those of our own tools are compiled when they are first needed: a
  * host that only probes must not wait for them. */

@@ -78,7 +78,9 @@ static void on_made(struct wallet_cmd *cmd)
 	struct tool_call *call = cmd->arg;
 
 	if (cmd->outcome != WALLET_OK) {
-		tool_call_fail(call, ERROR_STORE_UNAVAILABLE);
+		tool_call_fail(call, cmd->outcome == WALLET_UNAUTHENTICATED
+					     ? ERROR_UNAUTHENTICATED
+					     : ERROR_STORE_UNAVAILABLE);
 		return;
 	}
 	reply_key(call, cmd->prefix, cmd->label, cmd->now);

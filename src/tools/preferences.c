@@ -102,6 +102,7 @@ static void on_stored(struct wallet_cmd *cmd)
 	emit_init(&e, &out);
 	emit_object(&e);
 	emit_stored(&e, call, &cmd->after.prefs);
+	emit_sandbox(&e, call->tools);
 	emit_object_end(&e);
 	emit_done(&e);
 	tool_call_result(call, buf_slice(&out));

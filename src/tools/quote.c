@@ -8,9 +8,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct quote {
 	const struct tool *tool;
+	struct microusd bound;
+	struct microusd key_room;
 	struct wallet_view view;
 	bool is_there;
 };
@@ -27,10 +30,13 @@ static bool step(struct wallet_query *query, struct db *db)
 
 	if (wallet_view_read(db, call->caller.org, &q->is_there, &q->view) != DB_OK)
 		query->is_failed = true;
+	if (!id_is_none(call->caller.key) &&
+	    key_room_read(db, call->caller.key, &q->key_room) != DB_OK)
+		query->is_failed = true;
 	return true;
 }
 
-static bool is_affordable(const struct wallet_view *view, struct microusd bound)
+static bool fits_view(const struct wallet_view *view, struct microusd bound)
 {
 	struct microusd used;
 
@@ -48,7 +54,9 @@ static void done(struct wallet_query *query)
 	struct tool_call *call = tool_call_of(query);
 	const struct quote *q = call->state;
 	const struct priced_tool *priced = q->tool->priced;
-	struct microusd bound = priced ? priced->price.bound : MICROUSD_ZERO;
+	const char *kind = priced ? price_kind_name(tool_price(call, q->tool)->kind) : "free";
+	bool is_affordable = !priced || (microusd_cmp(q->bound, q->key_room) <= 0 &&
+					 fits_view(&q->view, q->bound));
 	struct buf out = BUF_INIT;
 	struct emit e;
 
@@ -59,15 +67,34 @@ static void done(struct wallet_query *query)
 	emit_init(&e, &out);
 	emit_object(&e);
 	emit_key_text(&e, "tool", q->tool->name);
-	emit_key_text(&e, "kind", priced ? price_kind_name(priced->price.kind) : "free");
-	emit_key_tokens(&e, "hold_tokens", bound);
-	emit_key_usd(&e, "max_usd", bound);
-	emit_key_bool(&e, "affordable", !priced || is_affordable(&q->view, bound));
+	emit_key_text(&e, "kind", kind);
+	emit_key_tokens(&e, "hold_tokens", q->bound);
+	emit_key_usd(&e, "max_usd", q->bound);
+	emit_key_bool(&e, "affordable", is_affordable);
 	emit_key_tokens(&e, "balance_tokens", q->view.available);
 	emit_object_end(&e);
 	emit_done(&e);
 	tool_call_result(call, buf_slice(&out));
 	buf_finish(&out);
+}
+
+/* What a call with these arguments would hold, for this caller. False: the call has ended. */
+static bool find_bound(struct tool_call *call, const struct tool *tool, const json_t *arguments,
+		       struct microusd *out)
+{
+	CLEANUP(free_charp) char *field = NULL;
+	struct err err = ERR_INIT;
+	const char *colon;
+
+	*out = MICROUSD_ZERO;
+	if (!tool->priced || price_bound(tool_price(call, tool), arguments,
+					 tool_own_key(call->tools, tool) != NULL, out, &err))
+		return true;
+	colon = strstr(err.text, ": ");
+	CHECK(colon);
+	field = xasprintf("arguments.%.*s", (int)(colon - err.text), err.text);
+	tool_call_bad_field(call, field, colon + 2);
+	return false;
 }
 
 static void start(struct tool_call *call)
@@ -76,6 +103,7 @@ static void start(struct tool_call *call)
 	const json_t *arguments = json_object_get(call->arguments, "arguments");
 	const struct tool *tool = tools_find(call->tools, edge_slice(name));
 	struct schema_fault fault;
+	struct microusd bound;
 	struct quote *q;
 
 	if (!tool) {
@@ -89,8 +117,12 @@ static void start(struct tool_call *call)
 		tool_call_bad_field(call, field, fault.text);
 		return;
 	}
+	if (!find_bound(call, tool, arguments, &bound))
+		return;
 	q = xzalloc(sizeof(*q));
 	q->tool = tool;
+	q->bound = bound;
+	q->key_room = (struct microusd){INT64_MAX};
 	call->state = q;
 	call->finish = quote_finish;
 	tool_call_query(call, step, done);

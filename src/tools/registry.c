@@ -11,12 +11,13 @@ void priced_tool_destroy(struct priced_tool *priced)
 {
 	if (!priced)
 		return;
-	price_finish(&priced->price);
+	book_finish(&priced->book);
 	provider_destroy(priced->provider);
+	free(priced->byok_name);
 	free(priced);
 }
 
-static void tool_destroy(struct tool *tool)
+void tool_destroy(struct tool *tool)
 {
 	if (!tool)
 		return;
@@ -40,7 +41,7 @@ static void emit_description(struct emit *e, const struct tool *tool, const char
 	struct buf b = BUF_INIT;
 
 	if (tool->priced) {
-		price_sentence(&tool->priced->price, &b);
+		price_sentence(&tool->priced->book.price, &b);
 		if (text)
 			buf_putc(&b, ' ');
 	}
@@ -69,7 +70,7 @@ static void emit_meta(struct emit *e, const struct tool *tool, json_t *meta)
 		emit_json(e, value);
 	}
 	if (tool->priced) {
-		price_members(&tool->priced->price, &price);
+		price_members(&tool->priced->book.price, &price);
 		emit_key(e, "farebox/price");
 		emit_object(e);
 		emit_raw_members(e, buf_slice(&price));
@@ -80,7 +81,7 @@ static void emit_meta(struct emit *e, const struct tool *tool, json_t *meta)
 }
 
 /* What tools/list prints of it. */
-static void write_listing(struct tool *tool, const struct tool_description *d, json_t *meta)
+void tool_describe(struct tool *tool, const struct tool_description *d, json_t *meta)
 {
 	struct buf b = BUF_INIT;
 	struct emit e;
@@ -101,11 +102,12 @@ static void write_listing(struct tool *tool, const struct tool_description *d, j
 	emit_meta(&e, tool, meta);
 	emit_object_end(&e);
 	emit_done(&e);
+	free(tool->listing);
 	tool->listing_len = b.len;
 	tool->listing = buf_steal(&b);
 }
 
-static void push(struct tools *tools, struct tool *tool)
+void tools_push(struct tools *tools, struct tool *tool)
 {
 	if (tools->count == tools->size) {
 		tools->size = tools->size ? 2 * tools->size : 32;
@@ -145,6 +147,19 @@ const struct schema *tool_input(const struct tool *tool)
 	return tool->input;
 }
 
+bool tool_moves_money(const struct tool *tool)
+{
+	CLEANUP(edge_decref) json_t *json = NULL;
+	struct err err = ERR_INIT;
+
+	if (!tool->file)
+		return false;
+	json = edge_parse((struct slice){.p = tool->file->text, .len = tool->file->len}, &err);
+	CHECK(json);
+	return json_is_true(json_object_get(json_object_get(json, "_meta"),
+					    "anthropic/requiresUserInteraction"));
+}
+
 static bool add(struct tools *tools, const struct tool_entry *entry,
 		const struct tool_description *d, json_t *meta, TAKES struct priced_tool *priced,
 		const struct detector *detector, const struct embedded_file *file, struct err *err)
@@ -173,8 +188,9 @@ static bool add(struct tools *tools, const struct tool_entry *entry,
 		tool_destroy(tool);
 		return false;
 	}
-	write_listing(tool, d, meta);
-	push(tools, tool);
+	tool->rank = tools->count;
+	tool_describe(tool, d, meta);
+	tools_push(tools, tool);
 	return true;
 }
 
@@ -202,8 +218,8 @@ static bool add_described(struct tools *tools, const struct tool_entry *entry, c
 struct tools *tools_create(const struct tools_config *config)
 {
 	static const struct tool_entry *const FAMILIES[] = {
-		TOOLS_BALANCE, TOOLS_BILLING, TOOLS_PREFERENCES, TOOLS_USAGE,
-		TOOLS_KEYS,    TOOLS_QUOTE,   TOOLS_SIGNALS,
+		TOOLS_BALANCE, TOOLS_BILLING, TOOLS_PREFERENCES, TOOLS_USAGE,  TOOLS_KEYS,
+		TOOLS_QUOTE,   TOOLS_SIGNALS, TOOLS_LINKEDIN,    TOOLS_MODELS,
 	};
 	struct tools *tools = xzalloc(sizeof(*tools));
 	struct err err = ERR_INIT;
@@ -222,11 +238,17 @@ void tools_destroy(struct tools *tools)
 {
 	if (!tools)
 		return;
+	/* What cannot be cancelled, a payment, goes on without us; whoever asked is told to let go.
+	 */
 	while (tools->calls)
-		tool_call_drop(tools->calls);
+		tool_call_end_cancelled(tools->calls);
 	for (size_t i = 0; i < tools->count; i++)
 		tool_destroy(tools->items[i]);
+	for (size_t i = 0; i < tools->retired_count; i++)
+		tool_destroy(tools->retired[i]);
+	free(tools->retired);
 	free(tools->items);
+	free(tools->cached_org_name);
 	free(tools);
 }
 
@@ -272,6 +294,11 @@ const struct tool *tools_detector_by_name(const struct tools *tools, struct slic
 			return tool;
 	}
 	return NULL;
+}
+
+bool tools_has_org_prices(const struct tools *tools)
+{
+	return tools->config.has_org_prices;
 }
 
 size_t tools_count(const struct tools *tools)

@@ -11,13 +11,24 @@
 #include "signals/signals.h"
 #include "tools/tools.h"
 
+struct sessions;
+
 struct tools_config {
 	struct loop *loop;
 	struct wallet *wallet;
 	struct meter *meter;
 	struct payments *payments;
+	struct sessions *sessions;
 	const char *default_org; /* borrowed for as long as the tools live */
+	const json_t *clients;   /* the member of the configuration, borrowed; NULL for none */
 	bool needs_key;          /* a caller without a key is nobody */
+	/* Some org has prices of its own: callers' orgs are looked up by name. */
+	bool has_org_prices;
+	/* The caller's own key at a provider, by the name that its tool gives it; NULL: there is
+	 * none. Borrowed for as long as the tools live. Only where the environment is the
+	 * caller's; NULL: no caller has one. */
+	const char *(*own_key)(void *arg, const char *name);
+	void *own_key_arg;
 };
 
 /* Holds all free tools. */
@@ -46,6 +57,30 @@ struct tool_description {
 };
 MUST_USE bool tools_add_paid(struct tools *tools, const struct tool_description *description,
 			     TAKES struct priced_tool *priced, struct err *err);
+
+/*
+ * The tools of one upstream, of which there are several, each a group from 1 on. They stand behind
+ * all others, in the order of their groups; what was in the group and is not in the list is offered
+ * no more. A tool that the arguments' schema of cannot be checked here is checked by its server.
+ * The priced tools are taken; one that cannot be added is left out and logged.
+ */
+struct tool_import {
+	struct tool_description description;
+	struct priced_tool *priced;
+};
+void tools_import(struct tools *tools, size_t group, const struct tool_import *imports, size_t n);
+
+/* Where they come from. */
+struct tools_source {
+	void *arg;
+	/* Starts what is needed. True when the list is known, or will not be for now. */
+	bool (*is_listed)(void *arg);
+	/* Likewise; true while a tool of the name may still come. */
+	bool (*may_have)(void *arg, struct slice name);
+};
+void tools_set_source(struct tools *tools, const struct tools_source *source);
+/* The source may answer otherwise now: those who wait look again. */
+void tools_source_moved(struct tools *tools);
 
 void priced_tool_destroy(struct priced_tool *priced); /* NULL is allowed */
 

@@ -276,6 +276,13 @@ static bool ends_call(const struct detect *d)
 	case METER_INSUFFICIENT:
 	case METER_OVER_BUDGET:
 	case METER_OVER_CAP:
+	case METER_OVER_KEY_DAY:
+	case METER_OVER_KEY_MONTH:
+	case METER_UNPRICED:
+	case METER_SPENT:
+	case METER_RATE_LIMITED:
+	case METER_LOOP:
+	case METER_INVALID:
 	case METER_REJECTED:
 	case METER_FAILED:
 	case METER_TIMEOUT:
@@ -292,14 +299,21 @@ static const char *status_of(struct detect *d)
 		return take_answer(d);
 	case METER_INSUFFICIENT:
 	case METER_OVER_BUDGET:
+	case METER_OVER_KEY_DAY:
+	case METER_OVER_KEY_MONTH:
 		return "insufficient_credits";
 	case METER_OVER_CAP:
 	case METER_CANCELLED:
+	case METER_RATE_LIMITED:
+	case METER_LOOP:
 		return "skipped";
 	case METER_TOOL_FAILED:
 	case METER_UNAUTHENTICATED:
 	case METER_CONFLICT:
 	case METER_REPLAY_LOST:
+	case METER_UNPRICED:
+	case METER_SPENT:
+	case METER_INVALID:
 	case METER_REJECTED:
 	case METER_FAILED:
 	case METER_TIMEOUT:
@@ -354,19 +368,10 @@ static void meter_detector(struct detect *d, const struct tool *tool)
 	if (call->idempotency_key)
 		d->idempotency_key = xasprintf("%s:%s", call->idempotency_key,
 					       tool->detector->name);
-	*meter = (struct meter_call){
-		.tool = tool->priced,
-		.caller = call->caller,
-		.arguments = d->arguments,
-		.idempotency_key = d->idempotency_key,
-		.has_cap = call->options.has_max_tokens,
-		.deadline = call->deadline,
-		.done = on_metered,
-	};
-	if (call->options.has_max_tokens)
-		meter->cap = microusd_minus(call->options.max_tokens, d->spent);
-	if (d->idempotency_key)
-		meter->digest = tool_digest(tool, d->arguments);
+	meter_prepare(call, tool, d->arguments, d->idempotency_key, meter);
+	meter->done = on_metered;
+	if (meter->has_cap)
+		meter->cap = microusd_minus(meter->cap, d->spent);
 	d->is_metering = true;
 	meter_call_start(call->tools->config.meter, meter);
 }

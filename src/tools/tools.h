@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "loop/loop.h"
 #include "tools/error.h"
 #include "wallet/wallet.h"
 
@@ -23,7 +24,18 @@ struct tool_call;
  * object (empty for none: always so on an error), meta the members of the result's _meta without
  * braces, as in "farebox/usage":{...} (empty for none).
  */
+/* The client is to have a page opened, and to call again. Texts are owned. */
+struct tool_pay {
+	char *url; /* NULL: the reply is another one */
+	char *message;
+	char *payment; /* its name */
+	char *state;   /* for the next call to carry; NULL: nothing */
+};
+
 struct tool_reply {
+	struct tool_pay pay;
+	/* The request itself is refused, as invalid params; static. NULL: it is not. */
+	const char *invalid_params;
 	bool is_error;
 	int http_status; /* 200, or the error's */
 	struct buf content;
@@ -36,6 +48,13 @@ void tool_reply_finish(struct tool_reply *reply);
 /* The reply for an error object; for transports that refuse before a call starts. */
 void tool_reply_error(struct tool_reply *reply, const struct tool_error *error);
 
+/* What the user said to a page that was offered: consent is not payment. */
+enum pay_answer {
+	PAY_ANSWER_NONE,
+	PAY_ANSWER_YES,
+	PAY_ANSWER_NO,
+};
+
 /* What the caller may say about a call beside its arguments. */
 struct tool_options {
 	bool has_max_tokens;
@@ -43,6 +62,9 @@ struct tool_options {
 	const char *idempotency_key; /* NULL for none; copied */
 	const char *client_name;     /* NULL for unknown; copied */
 	bool has_url_elicitation;
+	bool carries_state;        /* the client gives back a requestState; else it does not */
+	const char *request_state; /* NULL for none; copied */
+	enum pay_answer answer;    /* of the user, to the page */
 };
 
 typedef void tool_done_fn(void *arg, struct tool_reply *reply); /* reply is borrowed */
@@ -51,6 +73,9 @@ typedef void tool_progress_fn(void *arg, const char *message);
 /* Reads _meta of a request into options; borrowed texts. False names the bad member: the call is
  * INVALID_ARGUMENTS. NULL meta is allowed. */
 MUST_USE bool tool_options_read(const json_t *meta, struct tool_options *out, struct err *err);
+
+/* One of farebox's own that charges a card, or lets one be charged: not what one calls free. */
+bool tool_moves_money(const struct tool *tool);
 
 /* NULL when there is no such tool. */
 const struct tool *tools_find(const struct tools *tools, struct slice name);
@@ -70,10 +95,42 @@ void tool_call_cancel(struct tool_call *call);
 bool tool_call_wind_up(struct tool_call *call);
 size_t tools_in_flight(const struct tools *tools);
 
+/* Some org has prices of its own: get_token_balance shows the caller's; listings do not. */
+bool tools_has_org_prices(const struct tools *tools);
+
 /* The registry in its stable order, as tools/list prints it: one JSON object each. */
 size_t tools_count(const struct tools *tools);
 const struct tool *tools_at(const struct tools *tools, size_t i);
 const char *tool_name(const struct tool *tool);
 struct slice tool_listing(const struct tool *tool);
+
+/*
+ * Tools of upstreams come late, and may change. A list, or a tool, may be waited for: true when
+ * there is nothing to wait for; else fn is called once, when that is so or after a while, unless
+ * the wait is cancelled. An empty name stands for the list. Starts upstreams as needed.
+ */
+struct tools_wait {
+	struct tools *tools; /* NULL: nothing is waited for */
+	char *name;
+	struct loop_timer timer;
+	void (*fn)(void *arg);
+	void *arg;
+	struct tools_wait *next, *prev;
+};
+MUST_USE bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
+			  void (*fn)(void *arg), void *arg);
+void tools_wait_cancel(struct tools_wait *wait); /* idle is allowed */
+
+/* Whether the list may ever change, and who is told when it has. */
+struct tools_watch {
+	struct tools *tools;
+	void (*fn)(void *arg);
+	void *arg;
+	struct tools_watch *next, *prev;
+};
+bool tools_may_change(const struct tools *tools);
+void tools_watch_start(struct tools *tools, struct tools_watch *watch, void (*fn)(void *arg),
+		       void *arg);
+void tools_watch_stop(struct tools_watch *watch);
 
 #endif

@@ -166,17 +166,32 @@ static void read_key(void *arg, const struct db_row *row)
 		.label = xstrdup(db_row_text(row, "label")),
 		.created = db_row_walltime(row, "created_ms"),
 		.is_revoked = !db_row_is_null(row, "revoked_ms"),
+		.limits.has_daily = !db_row_is_null(row, "daily_microusd"),
+		.limits.has_monthly = !db_row_is_null(row, "monthly_microusd"),
 	};
+	if (key->limits.has_daily)
+		key->limits.daily = db_row_microusd(row, "daily_microusd");
+	if (key->limits.has_monthly)
+		key->limits.monthly = db_row_microusd(row, "monthly_microusd");
+	if (!db_row_is_null(row, "rate_calls")) {
+		key->limits.rate.calls = db_row_i64(row, "rate_calls");
+		key->limits.rate.per_s = db_row_i64(row, "rate_per_s");
+	}
 	CHECK(len < sizeof(key->prefix));
 	memcpy(key->prefix, prefix, len + 1);
 }
 
 enum db_status key_list_read(struct db *db, struct id org, struct key_list *out)
 {
-	static const char OF_ORG[] = "SELECT id, org, prefix, label, created_ms, revoked_ms "
-				     "FROM api_key WHERE org = $1 ORDER BY id DESC";
-	static const char ALL[] = "SELECT id, org, prefix, label, created_ms, revoked_ms "
-				  "FROM api_key ORDER BY id DESC";
+	static const char OF_ORG[] =
+		"SELECT id, org, prefix, label, created_ms, revoked_ms, daily_microusd, "
+		"monthly_microusd, rate_calls, rate_per_s FROM api_key "
+		"LEFT JOIN key_limit ON key_limit.key = coalesce(root, id) "
+		"WHERE org = $1 ORDER BY id DESC";
+	static const char ALL[] =
+		"SELECT id, org, prefix, label, created_ms, revoked_ms, daily_microusd, "
+		"monthly_microusd, rate_calls, rate_per_s FROM api_key "
+		"LEFT JOIN key_limit ON key_limit.key = coalesce(root, id) ORDER BY id DESC";
 	struct db_stmt *s = db_stmt(db, id_is_none(org) ? ALL : OF_ORG);
 
 	*out = (struct key_list){.count = 0};

@@ -24,6 +24,7 @@ struct key_view {
 	char *label; /* owned by the list */
 	struct walltime created;
 	bool is_revoked;
+	struct key_limits limits; /* passed on by rotation */
 };
 
 struct org_view {
@@ -49,6 +50,9 @@ struct key_list {
 /* Of one org (ID_NONE: all), newest first. */
 MUST_USE enum db_status key_list_read(struct db *db, struct id org, struct key_list *out);
 void key_list_finish(struct key_list *list);
+
+/* What a key may still spend: the largest amount where it has no limits. */
+MUST_USE enum db_status key_room_read(struct db *db, struct id key, struct microusd *out);
 
 struct org_list {
 	struct org_view *items;

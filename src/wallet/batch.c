@@ -122,19 +122,29 @@ static void read_key(void *arg, const struct db_row *row)
 		if (!id_eq(b->keys[i].id, id))
 			continue;
 		b->keys[i].org = db_row_id(row, "org");
+		b->keys[i].root = db_row_is_null(row, "root") ? id : db_row_id(row, "root");
+		b->keys[i].is_limited = db_row_bool(row, "is_limited");
 		b->keys[i].is_good = true;
 	}
 }
 
+const struct key_row *batch_key(const struct batch *b, struct id key)
+{
+	for (size_t i = 0; i < b->keys_count; i++) {
+		if (id_eq(b->keys[i].id, key))
+			return &b->keys[i];
+	}
+	return NULL;
+}
+
 bool key_is_good(struct batch *b, struct caller caller)
 {
+	const struct key_row *key;
+
 	if (id_is_none(caller.key))
 		return true;
-	for (size_t i = 0; i < b->keys_count; i++) {
-		if (id_eq(b->keys[i].id, caller.key))
-			return b->keys[i].is_good && id_eq(b->keys[i].org, caller.org);
-	}
-	return false;
+	key = batch_key(b, caller.key);
+	return key && key->is_good && id_eq(key->org, caller.org);
 }
 
 static void lease_add(struct batch *b, struct id id)
@@ -178,9 +188,10 @@ static void collect(struct batch *b, const struct wallet_cmd *cmd)
 
 	if (!id_is_none(cmd->caller.org) && !row_find(b, cmd->caller.org))
 		(void)row_add(b, cmd->caller.org);
-	if (is_call && !id_is_none(cmd->caller.key))
+	if ((is_call || cmd->op == WALLET_OP_KEY_CREATE) && !id_is_none(cmd->caller.key))
 		key_add(b, cmd->caller.key);
-	if (cmd->op == WALLET_OP_HOLD && !id_is_none(b->w->lease))
+	/* A lookup may be decided to be a hold. */
+	if (is_call && !id_is_none(b->w->lease))
 		lease_add(b, b->w->lease);
 	if (is_end)
 		lease_add(b, cmd->lease);
@@ -188,8 +199,8 @@ static void collect(struct batch *b, const struct wallet_cmd *cmd)
 
 static enum db_status read_all(struct batch *b)
 {
-	static const char KEY[] =
-		"SELECT id, org FROM api_key WHERE id = $1 AND revoked_ms IS NULL";
+	static const char KEY[] = "SELECT id, org, root, is_limited FROM api_key "
+				  "WHERE id = $1 AND revoked_ms IS NULL";
 	static const char LEASE[] = "SELECT id FROM lease WHERE id = $1 AND is_revoked = 0";
 	enum db_status status;
 	struct db_stmt *s;
@@ -352,6 +363,10 @@ enum db_status batch_run(struct wallet *w, struct batch *b)
 	status = read_all(b);
 	if (status != DB_OK)
 		return status;
+	guards_read(b);
+	status = db_flush(b->db);
+	if (status != DB_OK)
+		return status;
 	for (struct wallet_cmd *cmd = w->batch.first; cmd; cmd = cmd->next) {
 		apply_with_riders(b, cmd);
 		if (++applied % 64 == 0 && cmd->next &&
@@ -361,6 +376,9 @@ enum db_status batch_run(struct wallet *w, struct batch *b)
 		}
 	}
 	write_rows(b);
+	limits_write(b);
+	rates_write(b);
+	guards_write(b);
 	return db_flush(b->db);
 }
 
@@ -369,4 +387,7 @@ void batch_finish(struct batch *b)
 	free(b->rows);
 	free(b->keys);
 	free(b->leases);
+	free(b->limits);
+	free(b->rates);
+	guards_finish(b);
 }

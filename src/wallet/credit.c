@@ -172,18 +172,55 @@ static void revoke(struct batch *b, struct id key, struct id org)
 	db_queue_write(s, -1);
 }
 
+struct chain {
+	struct id root; /* ID_NONE: the key itself */
+	bool is_limited;
+};
+
+static void read_chain(void *arg, const struct db_row *row)
+{
+	struct chain *chain = arg;
+
+	chain->root = db_row_is_null(row, "root") ? db_row_id(row, "id") : db_row_id(row, "root");
+	chain->is_limited = db_row_bool(row, "is_limited");
+}
+
+/* What counts for the key that is replaced counts for its successor. */
+static void read_chain_of(struct batch *b, struct id key, struct chain *out)
+{
+	static const char SQL[] = "SELECT id, root, is_limited FROM api_key WHERE id = $1";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+
+	db_bind_id(s, key);
+	db_queue(s, read_chain, out);
+	db_wait(b->db);
+}
+
 void apply_key_create(struct batch *b, struct wallet_cmd *cmd)
 {
-	static const char SQL[] = "INSERT INTO api_key (id, org, hash, prefix, label, created_ms) "
-				  "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+	static const char SQL[] =
+		"INSERT INTO api_key (id, org, hash, prefix, label, created_ms, root, is_limited) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+	bool is_limited = cmd->limits.has_daily || cmd->limits.has_monthly ||
+			  cmd->limits.rate.calls > 0;
+	struct chain chain = {.root = ID_NONE, .is_limited = is_limited};
 	struct db_stmt *s;
 
 	if (!batch_row(b, cmd->caller.org)->exists) {
 		cmd->outcome = WALLET_NO_ORG;
 		return;
 	}
-	if (!id_is_none(cmd->replaces))
+	/* A key that was revoked in the meantime makes no other: that would be free of limits. */
+	if (!key_is_good(b, cmd->caller)) {
+		cmd->outcome = WALLET_UNAUTHENTICATED;
+		return;
+	}
+	if (!id_is_none(cmd->replaces)) {
+		read_chain_of(b, cmd->replaces, &chain);
 		revoke(b, cmd->replaces, cmd->caller.org);
+	} else if (is_limited) {
+		limit_write_new(b, cmd->id, &cmd->limits);
+	}
 	s = db_stmt(b->db, SQL);
 	db_bind_id(s, cmd->id);
 	db_bind_id(s, cmd->caller.org);
@@ -191,6 +228,8 @@ void apply_key_create(struct batch *b, struct wallet_cmd *cmd)
 	db_bind_text(s, cmd->prefix);
 	db_bind_text(s, cmd->label);
 	db_bind_walltime(s, b->now);
+	db_bind_id(s, chain.root);
+	db_bind_bool(s, chain.is_limited);
 	db_queue_write(s, -1);
 	cmd->outcome = WALLET_OK;
 }

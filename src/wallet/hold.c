@@ -46,6 +46,54 @@ static enum wallet_outcome admit(struct batch *b, struct wallet_cmd *cmd, struct
 	return cmd->idempotency_key ? idempotency_find(b, cmd) : WALLET_OK;
 }
 
+/* Whose limits, rates and marks a call counts for. */
+static void find_subject(struct batch *b, struct wallet_cmd *cmd)
+{
+	const struct key_row *key = batch_key(b, cmd->caller.key);
+
+	cmd->subject = key ? key->root : cmd->caller.org;
+	cmd->is_limited = key && key->is_limited;
+}
+
+/* Rates, then the spend guard. */
+static enum wallet_outcome guard(struct batch *b, struct wallet_cmd *cmd,
+				 const struct limit_row *limit)
+{
+	if (!rate_has_room(b, cmd->subject, cmd->tool, cmd->rate, &cmd->retry_after_ms))
+		return WALLET_RATE_LIMITED;
+	if (limit && !rate_has_room(b, cmd->subject, "", limit->limits.rate, &cmd->retry_after_ms))
+		return WALLET_RATE_LIMITED;
+	return guard_is_open(b, cmd) ? WALLET_OK : WALLET_LOOP;
+}
+
+/* What refuses a call before its funds do. */
+static enum wallet_outcome bound(struct batch *b, struct wallet_cmd *cmd, const struct row *row,
+				 const struct limit_row *limit)
+{
+	enum wallet_outcome outcome = guard(b, cmd, limit);
+
+	if (outcome != WALLET_OK)
+		return outcome;
+	if (!fits_budget(&row->view, cmd->amount))
+		return WALLET_OVER_BUDGET;
+	if (limit)
+		outcome = limit_check(limit, cmd, cmd->amount);
+	if (outcome != WALLET_OK)
+		return outcome;
+	return microusd_cmp(row->view.available, cmd->amount) < 0 ? WALLET_INSUFFICIENT : WALLET_OK;
+}
+
+/* The call is held: only now it counts. */
+static void count_call(struct batch *b, struct wallet_cmd *cmd, struct limit_row *limit)
+{
+	rate_take(b, cmd->subject, cmd->tool, cmd->rate);
+	guard_made(b, cmd);
+	if (!limit)
+		return;
+	rate_take(b, cmd->subject, "", limit->limits.rate);
+	limit_hold(limit, cmd->amount);
+}
+
 static void write_hold(struct batch *b, const struct wallet_cmd *cmd)
 {
 	static const char SQL[] =
@@ -72,19 +120,17 @@ void apply_hold(struct batch *b, struct wallet_cmd *cmd)
 {
 	struct entry_values e = entry_of(cmd, ENTRY_HOLD, ACCOUNT_AVAILABLE, ACCOUNT_HELD,
 					 cmd->amount);
+	struct limit_row *limit;
 	struct row *row = NULL;
 
 	cmd->outcome = admit(b, cmd, &row);
 	if (cmd->outcome != WALLET_OK)
 		return;
-	if (!fits_budget(&row->view, cmd->amount)) {
-		cmd->outcome = WALLET_OVER_BUDGET;
+	find_subject(b, cmd);
+	limit = cmd->is_limited ? batch_limit(b, cmd->subject) : NULL;
+	cmd->outcome = bound(b, cmd, row, limit);
+	if (cmd->outcome != WALLET_OK)
 		return;
-	}
-	if (microusd_cmp(row->view.available, cmd->amount) < 0) {
-		cmd->outcome = WALLET_INSUFFICIENT;
-		return;
-	}
 	if (!batch_entry(b, row, &e, &cmd->receipt)) {
 		cmd->outcome = WALLET_OVERFLOW;
 		return;
@@ -94,6 +140,7 @@ void apply_hold(struct batch *b, struct wallet_cmd *cmd)
 	if (cmd->idempotency_key)
 		idempotency_begin(b, cmd);
 	write_hold(b, cmd);
+	count_call(b, cmd, limit);
 	b->holds_delta++;
 }
 
@@ -138,27 +185,79 @@ static bool hold_is_open(struct batch *b, const struct wallet_cmd *cmd)
 	return is_there;
 }
 
+/* What of an overrun may be charged: available, the caller's cap, the budget and the key's limits
+ * all have to allow it. The open hold counts in the latter two already. */
+static struct microusd chargeable(const struct wallet_cmd *cmd, const struct wallet_view *view,
+				  const struct limit_row *limit)
+{
+	struct microusd most = microusd_minus(cmd->amount, cmd->held), left;
+
+	most = microusd_min(most, microusd_max(view->available, MICROUSD_ZERO));
+	if (cmd->has_cap)
+		most = microusd_min(most, microusd_minus(cmd->cap, cmd->held));
+	if (view->prefs.has_budget) {
+		left = microusd_minus(view->prefs.budget_limit,
+				      microusd_plus_capped(view->captured_month, view->held));
+		most = microusd_min(most, left);
+	}
+	if (limit)
+		most = microusd_min(most, limit_room(limit));
+	return microusd_max(most, MICROUSD_ZERO);
+}
+
+/*
+ * More was used than was held. What may be charged of it is captured from available; the platform
+ * bears the rest, which is written off. Both are entries of their own, before the one that ends the
+ * hold.
+ */
+static struct microusd capture_overrun(struct batch *b, struct wallet_cmd *cmd, struct row *row,
+				       const struct limit_row *limit)
+{
+	struct microusd extra = chargeable(cmd, &row->view, limit);
+	struct microusd rest = microusd_minus(microusd_minus(cmd->amount, cmd->held), extra);
+	struct entry_values e;
+
+	if (microusd_sign(rest) > 0) {
+		e = entry_of(cmd, ENTRY_WRITEOFF, ACCOUNT_WRITEOFF, ACCOUNT_REVENUE, rest);
+		CHECK(batch_entry(b, row, &e, NULL));
+	}
+	if (microusd_sign(extra) > 0) {
+		e = entry_of(cmd, ENTRY_CAPTURE, ACCOUNT_AVAILABLE, ACCOUNT_REVENUE, extra);
+		CHECK(batch_entry(b, row, &e, NULL));
+	}
+	cmd->written_off = rest;
+	return extra;
+}
+
 void apply_capture(struct batch *b, struct wallet_cmd *cmd)
 {
 	struct row *row = batch_row(b, cmd->caller.org);
+	bool is_over = microusd_cmp(cmd->amount, cmd->held) > 0;
+	struct limit_row *limit = cmd->is_limited ? batch_limit(b, cmd->subject) : NULL;
+	struct microusd captured = is_over ? cmd->held : cmd->amount, rest;
 	struct entry_values e;
-	struct microusd rest;
 
-	CHECK(microusd_sign(cmd->amount) >= 0 && microusd_cmp(cmd->amount, cmd->held) <= 0);
+	CHECK(microusd_sign(cmd->amount) >= 0 && (!is_over || cmd->may_exceed));
 	b->holds_delta--;
+	cmd->charged = cmd->written_off = MICROUSD_ZERO;
 	if (!row->exists || !hold_is_open(b, cmd)) {
 		cmd->outcome = WALLET_GONE;
 		return;
 	}
-	rest = microusd_minus(cmd->held, cmd->amount);
+	cmd->charged = captured;
+	if (is_over)
+		cmd->charged = microusd_plus(captured, capture_overrun(b, cmd, row, limit));
+	rest = microusd_minus(cmd->held, captured);
 	if (microusd_sign(rest) > 0) {
 		e = entry_of(cmd, ENTRY_RELEASE, ACCOUNT_HELD, ACCOUNT_AVAILABLE, rest);
 		CHECK(batch_entry(b, row, &e, NULL));
 	}
-	e = entry_of(cmd, ENTRY_CAPTURE, ACCOUNT_HELD, ACCOUNT_REVENUE, cmd->amount);
+	e = entry_of(cmd, ENTRY_CAPTURE, ACCOUNT_HELD, ACCOUNT_REVENUE, captured);
 	e.is_closing = true;
 	CHECK(batch_entry(b, row, &e, &cmd->receipt));
-	row->view.captured_month = microusd_plus_capped(row->view.captured_month, cmd->amount);
+	row->view.captured_month = microusd_plus_capped(row->view.captured_month, cmd->charged);
+	if (limit)
+		limit_end(limit, cmd->held, cmd->charged);
 	delete_hold(b, cmd->id);
 	if (cmd->idempotency_key)
 		idempotency_keep(b, cmd, row->view.seq);
@@ -170,6 +269,7 @@ void apply_release(struct batch *b, struct wallet_cmd *cmd)
 	struct row *row = batch_row(b, cmd->caller.org);
 	struct entry_values e = entry_of(cmd, ENTRY_RELEASE, ACCOUNT_HELD, ACCOUNT_AVAILABLE,
 					 cmd->held);
+	struct limit_row *limit;
 
 	if (!row->exists || !hold_is_open(b, cmd)) {
 		b->holds_delta -= !cmd->may_be_absent;
@@ -179,6 +279,10 @@ void apply_release(struct batch *b, struct wallet_cmd *cmd)
 	b->holds_delta--;
 	e.is_closing = true;
 	CHECK(batch_entry(b, row, &e, &cmd->receipt));
+	limit = cmd->is_limited ? batch_limit(b, cmd->subject) : NULL;
+	if (limit)
+		limit_end(limit, cmd->held, MICROUSD_ZERO);
+	guard_end(b, cmd);
 	delete_hold(b, cmd->id);
 	if (cmd->idempotency_key)
 		idempotency_drop(b, cmd->caller.org, cmd->idempotency_day, cmd->idempotency_key);

@@ -9,8 +9,10 @@
 
 #include <string.h>
 
-#define DAY_MS    (INT64_C(24) * 60 * 60 * 1000)
-#define PURGE_MAX 200
+#define DAY_MS          (INT64_C(24) * 60 * 60 * 1000)
+/* Of one batch: what more there is waits for the next. */
+#define PURGE_MAX       200
+#define PURGE_BYTES_MAX (INT64_C(4) * 1024 * 1024)
 
 struct found {
 	bool is_there;
@@ -62,12 +64,16 @@ static struct found find(struct batch *b, const struct wallet_cmd *cmd, int64_t 
 	return f;
 }
 
+/* The overrun of a model, where there is one, and the entry that ends the hold. */
 static void read_charge(void *arg, const struct db_row *row)
 {
 	struct wallet_cmd *cmd = arg;
 	struct slice hash = db_row_blob(row, "hash");
 
-	cmd->stored_charge = db_row_microusd(row, "amount_microusd");
+	cmd->stored_charge = microusd_plus(cmd->stored_charge,
+					   db_row_microusd(row, "amount_microusd"));
+	if (!db_row_bool(row, "is_closing"))
+		return;
 	CHECK(hash.len == sizeof(cmd->stored_receipt.b));
 	memcpy(cmd->stored_receipt.b, hash.p, hash.len);
 }
@@ -75,7 +81,8 @@ static void read_charge(void *arg, const struct db_row *row)
 enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd)
 {
 	static const char SQL[] =
-		"SELECT amount_microusd, hash FROM entry WHERE org = $1 AND seq = $2";
+		"SELECT amount_microusd, is_closing, hash FROM entry "
+		"WHERE org = $1 AND seq BETWEEN $2 AND $3 AND ref = $4 AND kind = 6";
 	int64_t today = walltime_day(b->now);
 	struct found f = find(b, cmd, today);
 	struct db_stmt *s;
@@ -95,9 +102,13 @@ enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd)
 		return WALLET_IN_FLIGHT;
 	cmd->stored = f.result;
 	cmd->stored_len = f.result_len;
+	cmd->stored_charge = MICROUSD_ZERO;
+	static_assert(ENTRY_CAPTURE == 6, "stands in SQL");
 	s = db_stmt(b->db, SQL);
 	db_bind_id(s, cmd->caller.org);
+	db_bind_i64(s, f.entry_seq - 1);
 	db_bind_i64(s, f.entry_seq);
+	db_bind_id(s, f.call);
 	db_queue(s, read_charge, cmd);
 	db_wait(b->db);
 	return WALLET_REPLAY;
@@ -155,23 +166,30 @@ struct purge_list {
 		char *key;
 	} items[PURGE_MAX];
 	size_t count;
+	int64_t bytes;
+	bool is_cut;
 };
 
 static void read_purge(void *arg, const struct db_row *row)
 {
 	struct purge_list *list = arg;
 
-	CHECK(list->count < PURGE_MAX);
+	if (list->count == PURGE_MAX || list->bytes >= PURGE_BYTES_MAX) {
+		list->is_cut = true;
+		return;
+	}
+	list->bytes += db_row_i64(row, "bytes");
 	list->items[list->count].day = db_row_i64(row, "day");
 	list->items[list->count].org = db_row_id(row, "org");
 	list->items[list->count].key = xstrdup(db_row_text(row, "key"));
 	list->count++;
 }
 
-void idempotency_purge(struct batch *b)
+bool idempotency_purge(struct batch *b)
 {
-	static const char FIND[] = "SELECT day, org, key FROM idempotency WHERE day < $1 "
-				   "AND entry_seq IS NOT NULL ORDER BY day LIMIT 200";
+	static const char FIND[] = "SELECT day, org, key, coalesce(length(result), 0) AS bytes "
+				   "FROM idempotency WHERE day < $1 AND entry_seq IS NOT NULL "
+				   "ORDER BY day LIMIT 201";
 	static const char DELETE[] =
 		"DELETE FROM idempotency WHERE day = $1 AND org = $2 AND key = $3";
 	struct purge_list list = {.count = 0};
@@ -188,4 +206,5 @@ void idempotency_purge(struct batch *b)
 		db_queue_write(s, 1);
 		free_charp(&list.items[i].key);
 	}
+	return list.is_cut;
 }

@@ -57,7 +57,26 @@ struct row {
 struct key_row {
 	struct id id;
 	struct id org;
+	struct id root;
 	bool is_good;
+	bool is_limited;
+};
+
+/* What a chain of keys may spend and has spent: read once, written once. */
+struct limit_row {
+	struct id key;
+	struct key_limits limits;
+	int64_t day, month;
+	struct microusd captured_day, captured_month, held;
+	bool exists;
+	bool is_dirty;
+};
+
+struct rate_row {
+	struct id subject;
+	const char *tool; /* borrowed from a command; "" for the key's own */
+	int64_t full_at_us;
+	bool is_dirty;
 };
 
 struct lease_row {
@@ -76,6 +95,12 @@ struct batch {
 	size_t keys_count, keys_size;
 	struct lease_row *leases;
 	size_t leases_count, leases_size;
+	struct limit_row *limits;
+	size_t limits_count;
+	struct rate_row *rates;
+	size_t rates_count, rates_size;
+	struct guard_row *guards; /* guard.c; a table by digest */
+	size_t guards_count, guards_size;
 	bool lease_is_fresh; /* ours was written in this batch, or is not due */
 	/* Set by the commands. */
 	int64_t holds_delta;
@@ -128,17 +153,53 @@ void apply_key_revoke(struct batch *b, struct wallet_cmd *cmd);
 void apply_preferences(struct batch *b, struct wallet_cmd *cmd);
 void apply_sweep(struct batch *b, struct wallet_cmd *cmd);
 
+/* limits.c: the limits of a chain of keys; NULL when it has none (or the read failed: that
+ * sticks). */
+struct limit_row *batch_limit(struct batch *b, struct id key);
+/* WALLET_OK, or which of the two is passed; fills cmd->key_limit. */
+enum wallet_outcome limit_check(const struct limit_row *limit, struct wallet_cmd *cmd,
+				struct microusd amount);
+/* What may be captured beyond the open holds. */
+struct microusd limit_room(const struct limit_row *limit);
+/* Moves of a hold's amount, and of what was captured in its end. */
+void limit_hold(struct limit_row *limit, struct microusd amount);
+void limit_end(struct limit_row *limit, struct microusd held, struct microusd captured);
+void limit_write_new(struct batch *b, struct id key, const struct key_limits *limits);
+/* The limits of the key that made a hold which expired; NULL for none. */
+struct limit_row *limit_of_key(struct batch *b, struct id key);
+void limits_write(struct batch *b);
+
+/* limits.c: true when a call may pass now, else *out_wait_ms; rate_take counts it. */
+bool rate_has_room(struct batch *b, struct id subject, const char *tool, struct rate_limit limit,
+		   int64_t *out_wait_ms);
+void rate_take(struct batch *b, struct id subject, const char *tool, struct rate_limit limit);
+void rates_write(struct batch *b);
+
+/* guard.c: the same call again and again. Reads what the commands of the batch need. */
+void guards_read(struct batch *b);
+bool guard_is_open(struct batch *b, struct wallet_cmd *cmd);
+void guard_made(struct batch *b, const struct wallet_cmd *cmd);
+void guard_end(struct batch *b, const struct wallet_cmd *cmd);
+void guards_write(struct batch *b);
+void guards_finish(struct batch *b);
+/* Deletes what no window reaches any more, a bounded piece; true when there is more. */
+bool guard_purge(struct batch *b);
+void guard_queue_work(struct wallet *w, struct db *db, db_row_fn *count, void *arg);
+
 /* idempotency.c. */
 enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd);
 void idempotency_begin(struct batch *b, struct wallet_cmd *cmd);
 void idempotency_keep(struct batch *b, struct wallet_cmd *cmd, int64_t entry_seq);
 void idempotency_drop(struct batch *b, struct id org, int64_t day, const char *key);
-void idempotency_purge(struct batch *b);
+/* Deletes the keys of the days before yesterday, a bounded piece; true when there is more. */
+bool idempotency_purge(struct batch *b);
 
 /* lease.c: makes sure that the holds of this batch stand under a lease that is written. */
 void lease_ensure(struct batch *b);
 bool lease_is_good(struct batch *b, struct id lease);
 bool key_is_good(struct batch *b, struct caller caller);
+/* Of a key that the batch has read; NULL when it has not. */
+const struct key_row *batch_key(const struct batch *b, struct id key);
 /* Things that a sweep would do: leases that ran out, rows to purge. */
 void lease_count_work(struct wallet *w, struct db *db, int64_t *out);
 

@@ -111,11 +111,15 @@ static void expire_hold(struct batch *b, const struct dead_hold *h)
 		.price_version = h->price_version,
 	};
 	struct row *row = batch_row(b, h->org);
+	struct limit_row *limit;
 	struct db_stmt *s;
 
 	if (!row->exists) /* only when the read failed: that sticks */
 		return;
 	CHECK(batch_entry(b, row, &e, NULL));
+	limit = limit_of_key(b, h->key);
+	if (limit)
+		limit_end(limit, h->amount, MICROUSD_ZERO);
 	s = db_stmt(b->db, SQL);
 	db_bind_id(s, h->id);
 	db_queue_write(s, 1);
@@ -182,7 +186,10 @@ void apply_sweep(struct batch *b, struct wallet_cmd *cmd)
 	b->wants_more_sweep = !left || list.count == SWEEP_LEASES_MAX;
 	if (w->holds_open > 0 && !id_is_none(w->lease))
 		write_lease(b, false);
-	idempotency_purge(b);
+	if (idempotency_purge(b))
+		b->wants_more_sweep = true;
+	if (guard_purge(b))
+		b->wants_more_sweep = true;
 }
 
 static void read_count(void *arg, const struct db_row *row)
@@ -209,4 +216,5 @@ void lease_count_work(struct wallet *w, struct db *db, int64_t *out)
 	s = db_stmt(db, PURGE);
 	db_bind_i64(s, walltime_day(clock_wall()) - 1);
 	db_queue(s, read_count, out);
+	guard_queue_work(w, db, read_count, out);
 }

@@ -59,8 +59,14 @@ static struct usage_group *group(struct usage *u, const char *name)
 	return &u->groups[low];
 }
 
-static void count_entry(struct usage_group *g, enum entry_kind kind, struct microusd amount)
+static void count_entry(struct usage_group *g, enum entry_kind kind, struct microusd amount,
+			bool is_closing)
 {
+	/* What a model used beyond its hold is an entry beside the one that ends the call. */
+	if (!is_closing) {
+		g->amount = microusd_plus_capped(g->amount, amount);
+		return;
+	}
 	g->calls++;
 	if (kind == ENTRY_CAPTURE) {
 		g->charged++;
@@ -76,6 +82,9 @@ static void read_entry(void *arg, const struct db_row *row)
 	struct step *step = arg;
 	struct usage *u = step->u;
 	int64_t at_ms = db_row_walltime(row, "at_ms").ms;
+	enum entry_kind kind = (enum entry_kind)db_row_i64(row, "kind");
+	bool is_closing = db_row_bool(row, "is_closing");
+	struct microusd amount = db_row_microusd(row, "amount_microusd");
 	char day[WALLTIME_TEXT_SIZE];
 	const char *name = NULL;
 
@@ -84,7 +93,7 @@ static void read_entry(void *arg, const struct db_row *row)
 	if (at_ms < u->day_from * DAY_MS - SLACK_MS)
 		step->is_over = true;
 	if (at_ms < u->day_from * DAY_MS || at_ms >= (u->day_to + 1) * DAY_MS ||
-	    !db_row_bool(row, "is_closing"))
+	    (!is_closing && kind != ENTRY_CAPTURE))
 		return;
 	switch (u->by) {
 	case USAGE_BY_TOOL:
@@ -98,10 +107,8 @@ static void read_entry(void *arg, const struct db_row *row)
 		name = db_row_text(row, "prefix");
 		break;
 	}
-	count_entry(group(u, name ? name : "local"), (enum entry_kind)db_row_i64(row, "kind"),
-		    db_row_microusd(row, "amount_microusd"));
-	count_entry(&u->totals, (enum entry_kind)db_row_i64(row, "kind"),
-		    db_row_microusd(row, "amount_microusd"));
+	count_entry(group(u, name ? name : "local"), kind, amount, is_closing);
+	count_entry(&u->totals, kind, amount, is_closing);
 }
 
 bool usage_step(struct usage *u, struct db *db)

@@ -80,6 +80,9 @@ static void check_hold(struct verifier *v, const struct ledger_entry *e)
 		fault(v->report, "%s: %s without an open hold", name, entry_kind_name(e->kind));
 		return;
 	}
+	/* What a model used beyond its hold comes from available. */
+	if (e->kind == ENTRY_CAPTURE && e->from == ACCOUNT_AVAILABLE && !e->is_closing)
+		return;
 	if (!microusd_sub(&hold->left, hold->left, e->amount) || microusd_sign(hold->left) < 0)
 		fault(v->report, "%s: more than was held was moved", name);
 	if (!e->is_closing)
@@ -262,6 +265,11 @@ static enum db_status check_strays(struct verifier *v)
 		{"SELECT count(*) AS n FROM wallet WHERE NOT EXISTS "
 		 "(SELECT 1 FROM org WHERE org.id = wallet.org)",
 		 "wallets of no org"},
+		{"SELECT count(*) AS n FROM key_limit WHERE held_microusd <> "
+		 "(SELECT coalesce(sum(hold.amount_microusd), 0) FROM hold JOIN api_key "
+		 "ON api_key.id = hold.api_key WHERE coalesce(api_key.root, api_key.id) = "
+		 "key_limit.key)",
+		 "limited keys whose held is not the sum of their open holds"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(CHECKS); i++) {

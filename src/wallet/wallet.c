@@ -160,11 +160,6 @@ bool wallet_is_idle(const struct wallet *w)
 	return !w->queue.first && !w->batch.first && !w->queries;
 }
 
-bool wallet_has_holds(const struct wallet *w)
-{
-	return w->holds_open > 0;
-}
-
 /*
  * After a commit of unknown outcome a hold may stand of which its caller was told nothing: it is
  * released, if it is there.
@@ -180,6 +175,8 @@ static void forget_unsure_hold(struct wallet *w, const struct wallet_cmd *cmd)
 	release->tool = cmd->tool;
 	release->lease = cmd->lease;
 	release->held = cmd->amount;
+	release->subject = cmd->subject;
+	release->is_limited = cmd->is_limited;
 	release->may_be_absent = true;
 	if (cmd->idempotency_key) {
 		release->idempotency_key = xstrdup(cmd->idempotency_key);

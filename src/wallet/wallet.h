@@ -78,6 +78,39 @@ enum wallet_outcome {
 	WALLET_CONFLICT,     /* same idempotency key, other digest */
 	WALLET_IN_FLIGHT,    /* same idempotency key and digest, not settled yet */
 	WALLET_OVERFLOW,     /* the sum does not fit the ledger */
+	WALLET_OVER_KEY_DAY, /* the key's own limits; cmd->key_limit says more */
+	WALLET_OVER_KEY_MONTH,
+	WALLET_RATE_LIMITED, /* cmd->retry_after_ms */
+	WALLET_LOOP,         /* the spend guard is closed: cmd->seen, cmd->retry_after_ms */
+};
+
+/* A bucket of `calls` that refills evenly within per_s: so many at once, and so many again in
+ * each per_s. calls 0: no limit. */
+struct rate_limit {
+	int64_t calls;
+	int64_t per_s;
+};
+
+/* The same call (key, tool, arguments) is refused for window_s once it was released or made so
+ * often within window_s; 0 switches that off. */
+struct guard_config {
+	int64_t released;
+	int64_t repeated;
+	int64_t window_s;
+};
+
+/* What an end says to the spend guard. */
+enum guard_mark {
+	GUARD_NO_MARK,
+	GUARD_RELEASED,
+	GUARD_NO_NEWS, /* as if the call had not been made */
+};
+
+/* What a key may spend in a UTC day and month, and how fast it may call. */
+struct key_limits {
+	bool has_daily, has_monthly;
+	struct microusd daily, monthly;
+	struct rate_limit rate;
 };
 
 /* Who calls. key is ID_NONE for a local caller without one. */
@@ -135,11 +168,21 @@ struct wallet_cmd {
 	/* HOLD, LOOKUP, CAPTURE, RELEASE. The tool's name is borrowed for ever (registry). */
 	const char *tool;
 	int64_t price_version;
-	struct id lease;         /* CAPTURE, RELEASE: as the hold's outcome gave it */
-	struct microusd held;    /* CAPTURE, RELEASE: what the hold took */
-	bool may_be_absent;      /* RELEASE of a hold whose commit was never confirmed */
-	char *idempotency_key;   /* owned, NULL for none; HOLD, LOOKUP, CAPTURE, RELEASE */
-	struct digest digest;    /* HOLD, LOOKUP: over tool and arguments */
+	struct id lease;        /* CAPTURE, RELEASE: as the hold's outcome gave it */
+	struct id subject;      /* likewise: who is counted, a chain of keys or an org */
+	bool is_limited;        /* likewise: subject has limits */
+	struct microusd held;   /* CAPTURE, RELEASE: what the hold took */
+	bool may_be_absent;     /* RELEASE of a hold whose commit was never confirmed */
+	char *idempotency_key;  /* owned, NULL for none; HOLD, LOOKUP, CAPTURE, RELEASE */
+	struct digest digest;   /* over tool and arguments; with a key, and where guarded */
+	bool is_guarded;        /* HOLD: the spend guard counts it */
+	enum guard_mark guard;  /* RELEASE of such a call */
+	struct rate_limit rate; /* HOLD: of the tool, for each key */
+	/* CAPTURE: amount may be more than held. What available, the cap, the key's limits and
+	 * the budget do not allow is written off. */
+	bool may_exceed;
+	bool has_cap;
+	struct microusd cap;
 	int64_t idempotency_day; /* set by HOLD; CAPTURE and RELEASE pass it on */
 	char *result; /* CAPTURE with a key: the provider's part, owned; NULL: not kept */
 	size_t result_len;
@@ -156,7 +199,10 @@ struct wallet_cmd {
 	char *label;
 	char *prefix;
 	struct digest hash;
-	struct id replaces; /* KEY_CREATE: revoked in the same batch; ID_NONE = none */
+	/* KEY_CREATE: revoked in the same batch, its limits and what it used pass on; ID_NONE =
+	 * none. Else the new key has these limits. */
+	struct id replaces;
+	struct key_limits limits;
 
 	/* PREFERENCES: the members that change. */
 	struct preferences prefs;
@@ -180,6 +226,15 @@ struct wallet_cmd {
 	char *stored; /* REPLAY: owned; NULL: was charged, result not kept */
 	size_t stored_len;
 	bool executed_before_expiry; /* CAPTURE that came too late: nothing was charged */
+	struct microusd charged;     /* CAPTURE */
+	struct microusd written_off; /* CAPTURE that may exceed */
+	struct {
+		struct microusd limit, used; /* used: captures and open holds */
+	} key_limit;                         /* OVER_KEY_* */
+	int64_t retry_after_ms;              /* RATE_LIMITED, LOOP */
+	struct {
+		int64_t made, released; /* within the window */
+	} seen;                         /* LOOP */
 
 	/* The wallet's own. */
 	struct wallet_cmd *next;
@@ -190,6 +245,7 @@ struct wallet_config {
 	const char *default_org;   /* made on first use of a local store */
 	const char *default_email; /* NULL = none */
 	struct microusd starter;   /* granted to a new org, once */
+	struct guard_config guard; /* all 0: off */
 };
 
 struct wallet *wallet_create(const struct wallet_config *config);
@@ -230,9 +286,8 @@ bool wallet_turn(struct wallet *w, int64_t *out_retry_ms);
 /* On the way out: a turn waits for other processes only HURRY_WAIT_MS from now on. */
 void wallet_hurry(struct wallet *w);
 bool wallet_is_idle(const struct wallet *w);
-/* True while this process has holds open, so that its lease must be renewed; call wallet_tick at
- * least every LEASE_RENEW_MS. It renews and looks for leases of others that ran out. */
-bool wallet_has_holds(const struct wallet *w);
+/* Renews the lease of this process while it has holds open, and looks for leases of others that ran
+ * out: to be called at least every LEASE_RENEW_MS. */
 void wallet_tick(struct wallet *w);
 /* True once the store has been opened. */
 bool wallet_is_open(const struct wallet *w);

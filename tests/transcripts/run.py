@@ -17,9 +17,10 @@ own, in the payments sandbox. Its lines, by their first two characters:
 After the last line stdin is closed: the server must then exit 0 without another word.
 
 Numbers are compared as they are written: 1.50 is not 1.5. An expected text may hold placeholders,
-alone or within longer text, also in `! run=` lines:
+alone or within longer text; in `! run=` and `>` lines those that were seen stand for themselves:
 
     $call $pay $key $id $hash $time $date $version $url     match what their name says
+    $state                                                  a requestState
     $call2 $hash_a ...                                      likewise, by another name
     $any                                                    as a whole value, any JSON; else any text
 
@@ -47,6 +48,7 @@ KINDS = {
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
     "date": r"\d{4}-\d\d-\d\d",
     "version": r"\d+\.\d+\.\d+",
+    "state": r"[!-~]{1,1000}",
     "url": r"https?://[^\s\"\\]+",
     "any": r"(?s:.*?)",
 }
@@ -150,6 +152,9 @@ class Player:
             self.server = self.home.server(era="bare")
         return self.server
 
+    def filled(self, text):
+        return PLACEHOLDER.sub(lambda m: self.bound.get(m[1], m[0]), text)
+
     def stop(self):
         if self.server is None:
             return
@@ -165,8 +170,7 @@ class Player:
         if name == "config":
             self.home.configure(value)
         elif name == "run":
-            value = PLACEHOLDER.sub(lambda m: self.bound[m[1]], value)
-            self.home.cli(*shlex.split(value))
+            self.home.cli(*shlex.split(self.filled(value)))
         elif name == "restart":
             self.stop()
         elif re.fullmatch("[A-Z_]+", name):
@@ -219,7 +223,7 @@ class Player:
                 if mark == "!":
                     self.set(rest)
                 elif mark == ">":
-                    self.start().send_bytes("".join(line + "\n" for line in run).encode())
+                    self.start().send_bytes("".join(self.filled(line) + "\n" for line in run).encode())
                 elif mark == "<":
                     self.expect_in_order(rest)
                 else:

@@ -152,6 +152,11 @@ void tool_error_message(struct tool_error *e, const char *fmt, ...)
 	va_end(ap);
 }
 
+void tool_error_fault(struct tool_error *e, const char *text)
+{
+	tool_error_message(e, "%s", text);
+}
+
 void tool_reply_error(struct tool_reply *reply, const struct tool_error *error)
 {
 	reply->is_error = true;
@@ -291,4 +296,38 @@ const char *tool_name(const struct tool *tool)
 struct slice tool_listing(const struct tool *tool)
 {
 	return slice_of(tool->listing);
+}
+
+/* These have no upstreams. */
+bool tools_may_change(const struct tools *tools)
+{
+	(void)tools;
+	return false;
+}
+
+bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
+		 void (*fn)(void *arg), void *arg)
+{
+	(void)tools;
+	(void)name;
+	(void)wait;
+	(void)fn;
+	(void)arg;
+	return true;
+}
+
+void tools_wait_cancel(struct tools_wait *wait)
+{
+	(void)wait;
+}
+
+void tools_watch_start(struct tools *tools, struct tools_watch *watch, void (*fn)(void *arg),
+		       void *arg)
+{
+	*watch = (struct tools_watch){.tools = tools, .fn = fn, .arg = arg};
+}
+
+void tools_watch_stop(struct tools_watch *watch)
+{
+	watch->tools = NULL;
 }

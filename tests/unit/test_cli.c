@@ -1,5 +1,5 @@
+#include "base/suggest.h"
 #include "cli/print.h"
-#include "cli/suggest.h"
 #include "json/edge.h"
 
 #include "unit.h"

@@ -281,14 +281,14 @@ START_TEST(a_file_is_read_up_to_its_limit)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, "{\"a\":1}\n", 8), 8);
 	ck_assert_int_eq(close(fd), 0);
-	value = edge_parse_file(path, 8, &err);
+	value = edge_parse_file(path, 8, NULL, &err);
 	ck_assert_ptr_nonnull(value);
 	json_decref(value);
-	ck_assert_ptr_null(edge_parse_file(path, 7, &err));
+	ck_assert_ptr_null(edge_parse_file(path, 7, NULL, &err));
 	ck_assert_ptr_nonnull(strstr(err.text, "larger than 7"));
 	ck_assert_int_eq(unlink(path), 0);
 	err = (struct err)ERR_INIT;
-	ck_assert_ptr_null(edge_parse_file(path, 8, &err));
+	ck_assert_ptr_null(edge_parse_file(path, 8, NULL, &err));
 	ck_assert_ptr_nonnull(strstr(err.text, path));
 	ck_assert_ptr_nonnull(strstr(err.text, "cannot be opened"));
 }

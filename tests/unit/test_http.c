@@ -206,6 +206,90 @@ START_TEST(a_redirect_to_another_scheme_is_refused)
 }
 END_TEST
 
+START_TEST(a_transfer_that_stays_at_its_origin_is_not_led_away)
+{
+	struct http_request r = {
+		.redirects_max = 3, .stays_at_origin = true, .allow_private = true};
+	char head[256];
+	struct site s;
+
+	site_init(&s);
+	r.url = "/hop/3";
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+	ck_assert_str_eq(buf_text(&s.got.body), "arrived");
+	/* The same host at another port, and by another name. */
+	for (int i = 0; i < 2; i++) {
+		char url[64];
+
+		(void)snprintf(head, sizeof(head),
+			       "HTTP/1.1 302 Found\r\nlocation: http://%s:%d/ok\r\n"
+			       "Content-Length: 0\r\n\r\n",
+			       i ? "localhost" : "127.0.0.1", i ? s.raw_port : s.port);
+		s.raw_text = slice_of(head);
+		s.raw_closes = true;
+		(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", s.raw_port);
+		r.url = url;
+		ck_assert_int_eq(site_fetch(&s, r), HTTP_REFUSED_ADDRESS);
+		ck_assert_str_eq(s.got.error, "redirected to another host");
+		r.redirects_max = 0;
+		ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+		r.redirects_max = 3;
+	}
+	site_finish(&s);
+}
+END_TEST
+
+struct pieces {
+	struct site s; /* first: both callbacks get its address */
+	struct buf text;
+	size_t enough;
+	int status;
+};
+
+static void on_piece(void *arg, const struct http_response *so_far)
+{
+	struct pieces *p = arg;
+
+	p->status = so_far->status;
+	buf_append(&p->text, so_far->body.p, so_far->body.len);
+	if (p->text.len < p->enough)
+		return;
+	http_cancel((struct http_transfer *)(uintptr_t)so_far->transfer);
+	site_on_answer(&p->s, so_far);
+}
+
+static enum http_outcome fetch_pieces(struct pieces *p, const char *path, size_t bytes_max)
+{
+	buf_clear(&p->text);
+	return site_fetch(&p->s, (struct http_request){.url = path,
+						       .data = on_piece,
+						       .body_bytes_max = bytes_max,
+						       .allow_private = true});
+}
+
+START_TEST(a_body_may_be_handed_over_piece_by_piece)
+{
+	struct pieces p = {.enough = SIZE_MAX};
+
+	site_init(&p.s);
+	ck_assert_int_eq(fetch_pieces(&p, "/gzip", 0), HTTP_DONE);
+	ck_assert_str_eq(buf_text(&p.text), "hello, compressed");
+	ck_assert_uint_eq(p.s.got.body.len, 0);
+	ck_assert_int_eq(fetch_pieces(&p, "/nowhere", 0), HTTP_DONE);
+	ck_assert_str_eq(buf_text(&p.text), "no such thing");
+	ck_assert_int_eq(p.status, 404);
+	ck_assert_int_eq(fetch_pieces(&p, "/endless", 100000), HTTP_TOO_LARGE);
+	ck_assert_uint_le(p.text.len, 100000);
+	/* It may be cancelled from there. */
+	p.enough = 50000;
+	ck_assert_int_eq(fetch_pieces(&p, "/endless", 10 * 1000 * 1000), HTTP_DONE);
+	ck_assert_uint_ge(p.text.len, 50000);
+	ck_assert_uint_lt(p.text.len, 10 * 1000 * 1000);
+	buf_finish(&p.text);
+	site_finish(&p.s);
+}
+END_TEST
+
 START_TEST(a_redirected_post_becomes_a_get)
 {
 	struct site s;
@@ -419,7 +503,9 @@ UNIT_MAIN("http", an_answer_has_status_body_type_headers_and_url, headers_are_se
 	  a_conditional_request_is_answered_304, a_line_break_in_a_header_is_refused,
 	  a_body_is_copied_and_sent_without_a_form_type, a_long_body_is_sent_whole_and_at_once,
 	  every_method_is_sent_as_named, redirects_are_followed_up_to_the_limit,
-	  a_redirect_to_another_scheme_is_refused, a_redirected_post_becomes_a_get,
+	  a_redirect_to_another_scheme_is_refused,
+	  a_transfer_that_stays_at_its_origin_is_not_led_away,
+	  a_body_may_be_handed_over_piece_by_piece, a_redirected_post_becomes_a_get,
 	  a_cancelled_transfer_never_calls_back, a_callback_may_cancel_itself_and_others,
 	  a_callback_may_destroy_the_client, a_callback_comes_in_a_later_turn_than_its_start,
 	  many_transfers_run_side_by_side, a_client_without_requests_costs_nothing)

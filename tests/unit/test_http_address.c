@@ -103,5 +103,42 @@ START_TEST(public_addresses_are_known_to_their_edges)
 }
 END_TEST
 
-UNIT_MAIN("http_address", addresses_that_are_not_public_are_known,
-	  public_addresses_are_known_to_their_edges)
+START_TEST(a_url_without_a_host_is_none)
+{
+	static const char *const GOOD[][2] = {{"https://example.com", "example.com"},
+					      {"http://u:p@[::1]:80/x?y", "[::1]"},
+					      {"HTTPS://a.b:1/", "a.b"}};
+	static const char *const BAD[] = {"",         "https://",        "example.com",
+					  "/x",       "ftp://a.b",       "https://a b/",
+					  "http://:", "http://a:99999/", "file:///etc/passwd"};
+
+	for (size_t i = 0; i < ARRAY_LEN(GOOD); i++) {
+		char *host = http_url_host(GOOD[i][0]);
+
+		ck_assert_msg(host != NULL, "%s", GOOD[i][0]);
+		ck_assert_str_eq(host, GOOD[i][1]);
+		free(host);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+		ck_assert_msg(http_url_host(BAD[i]) == NULL, "%s", BAD[i]);
+}
+END_TEST
+
+START_TEST(private_hosts_are_known_by_their_text)
+{
+	static const char *const PRIVATE[] = {"localhost",    "LocalHost.", "a.localhost",
+					      "127.0.0.1",    "127.1",      "0x7f000001",
+					      "017700000001", "[::1]",      "::1",
+					      "[fe80::1%lo]", "10.0.0.1",   "[::ffff:10.0.0.1]"};
+	static const char *const OTHERS[] = {"example.com", "8.8.8.8",       "[2606:4700::1111]",
+					     "mylocalhost", "localhost.com", "10.example.com"};
+
+	for (size_t i = 0; i < ARRAY_LEN(PRIVATE); i++)
+		ck_assert_msg(http_host_is_private(PRIVATE[i]), "%s", PRIVATE[i]);
+	for (size_t i = 0; i < ARRAY_LEN(OTHERS); i++)
+		ck_assert_msg(!http_host_is_private(OTHERS[i]), "%s", OTHERS[i]);
+}
+END_TEST
+
+UNIT_MAIN("http_address", a_url_without_a_host_is_none, private_hosts_are_known_by_their_text,
+	  addresses_that_are_not_public_are_known, public_addresses_are_known_to_their_edges)

@@ -205,6 +205,96 @@ START_TEST(bad_urls_are_named_and_secrets_in_them_are_not)
 }
 END_TEST
 
+/* What came in pieces. */
+struct pieces {
+	struct site site;
+	int count;
+	struct buf all;
+	int cancel_at; /* cancels with this piece; 0 never */
+	bool destroys; /* takes the whole client down instead */
+	struct http_transfer *transfer;
+};
+
+static void on_piece(void *arg, const struct http_response *so_far)
+{
+	struct pieces *p = container_of(arg, struct pieces, site);
+
+	ck_assert_int_eq(so_far->status, 200);
+	p->count++;
+	buf_append(&p->all, so_far->body.p, so_far->body.len);
+	if (p->count != p->cancel_at)
+		return;
+	if (p->destroys)
+		http_destroy(p->site.http);
+	else
+		http_cancel(p->transfer);
+	loop_stop(p->site.loop);
+}
+
+static void ask_in_pieces(struct pieces *p, const char *path, size_t bytes_max)
+{
+	char url[64];
+	struct http_request r = {.url = url,
+				 .timeout_ms = 20000,
+				 .allow_private = true,
+				 .body_bytes_max = bytes_max,
+				 .data = on_piece};
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s",
+		       *path ? p->site.port : p->site.raw_port, path);
+	p->transfer = http_start(p->site.http, &r, site_on_answer, &p->site);
+	loop_run(p->site.loop);
+}
+
+START_TEST(a_body_may_be_handed_on_as_it_comes)
+{
+	static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n0123456789";
+	struct pieces p = {.count = 0};
+
+	site_init(&p.site);
+	p.site.raw_text = slice_of(text);
+	ask_in_pieces(&p, "", 0);
+	ck_assert_int_eq(p.site.got.outcome, HTTP_DONE);
+	ck_assert_int_eq(p.site.got.calls, 1);
+	ck_assert_uint_eq(p.site.got.body.len, 0);
+	ck_assert_int_ge(p.count, 2);
+	ck_assert_str_eq(buf_text(&p.all), "0123456789xxxxxxxxxxxxxx");
+	buf_finish(&p.all);
+	site_finish(&p.site);
+}
+END_TEST
+
+START_TEST(all_pieces_together_are_bounded)
+{
+	struct pieces p = {.count = 0};
+
+	site_init(&p.site);
+	ask_in_pieces(&p, "/endless", 1000 * 1000);
+	ck_assert_int_eq(p.site.got.outcome, HTTP_TOO_LARGE);
+	ck_assert_uint_le(p.all.len, 1000 * 1000);
+	ck_assert_uint_gt(p.all.len, 500 * 1000);
+	buf_finish(&p.all);
+	site_finish(&p.site);
+}
+END_TEST
+
+START_TEST(a_transfer_may_be_cancelled_with_one_of_its_pieces)
+{
+	for (int destroys = 0; destroys < 2; destroys++) {
+		struct pieces p = {.cancel_at = 3, .destroys = destroys};
+
+		site_init(&p.site);
+		ask_in_pieces(&p, "/endless", 0);
+		ck_assert_int_eq(p.count, 3);
+		ck_assert_int_eq(p.site.got.calls, 0);
+		if (destroys)
+			p.site.http = http_create(p.site.loop, "x");
+		buf_finish(&p.all);
+		site_finish(&p.site);
+	}
+}
+END_TEST
+
 UNIT_MAIN("http_faults", a_body_may_be_as_long_as_the_cap_and_no_longer,
 	  the_cap_counts_decoded_bytes, headers_are_capped,
 	  a_server_that_hangs_or_dribbles_ends_in_a_timeout,
@@ -212,4 +302,5 @@ UNIT_MAIN("http_faults", a_body_may_be_as_long_as_the_cap_and_no_longer,
 	  private_addresses_are_refused_in_every_spelling,
 	  a_kept_connection_to_a_private_address_is_refused_too,
 	  a_proxy_of_the_environment_is_used_with_allow_private_only,
-	  bad_urls_are_named_and_secrets_in_them_are_not)
+	  bad_urls_are_named_and_secrets_in_them_are_not, a_body_may_be_handed_on_as_it_comes,
+	  all_pieces_together_are_bounded, a_transfer_may_be_cancelled_with_one_of_its_pieces)

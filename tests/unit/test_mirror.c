@@ -224,11 +224,13 @@ START_TEST(the_view_counts_what_is_behind)
 	struct house h;
 
 	house_open(&h, store_new(), world_create());
-	ck_assert(mirror_view_read(h.payments, wallet_db(h.wallet), &view) == DB_OK);
+	ck_assert(mirror_view_read(wallet_db(h.wallet), payments_gateway_name(h.payments), &view) ==
+		  DB_OK);
 	ck_assert(!view.is_started);
 	start(h.wallet, clock_wall());
 	ck_assert(house_spend(&h, 1));
-	ck_assert(mirror_view_read(h.payments, wallet_db(h.wallet), &view) == DB_OK);
+	ck_assert(mirror_view_read(wallet_db(h.wallet), payments_gateway_name(h.payments), &view) ==
+		  DB_OK);
 	ck_assert(view.is_started && !view.trouble);
 	ck_assert_int_ge(view.lag_entries, 2);
 	mirror_view_finish(&view);

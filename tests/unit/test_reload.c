@@ -70,6 +70,11 @@ START_TEST(a_reload_needs_the_switch_a_free_place_and_a_cool_card)
 	f.not_before.ms = 1000;
 	ck_assert(reload_decide(&f, (struct walltime){.ms = 999}, &amount) == RELOAD_COOLING);
 	ck_assert(reload_decide(&f, (struct walltime){.ms = 1000}, &amount) == RELOAD_DUE);
+	/* The longest pause is two hours: any longer one is of a clock that was set back. */
+	f.not_before.ms = 2 * HOUR_MS;
+	ck_assert(reload_decide(&f, (struct walltime){.ms = 0}, &amount) == RELOAD_COOLING);
+	f.not_before.ms++;
+	ck_assert(reload_decide(&f, (struct walltime){.ms = 0}, &amount) == RELOAD_DUE);
 	f.in_flight = true;
 	ck_assert(reload_decide(&f, (struct walltime){.ms = 1000}, &amount) == RELOAD_IN_FLIGHT);
 	f.prefs.auto_reload_enabled = false;
@@ -388,6 +393,36 @@ START_TEST(a_success_between_declines_starts_the_count_again)
 }
 END_TEST
 
+START_TEST(a_reload_left_in_flight_at_another_till_neither_blocks_nor_counts)
+{
+	struct world *world = world_create();
+	const char *path = store_new();
+	struct house h;
+
+	house_open(&h, path, world);
+	house_prefers(&h, true, 500, 2000, 2000);
+	world->answer = GATEWAY_UNKNOWN;
+	house_watch(&h);
+	ck_assert_int_eq(house_count(&h), 1);
+	house_close(&h);
+	clock_offset_ms += 2 * MINUTE_MS;
+	house_open(&h, path, NULL); /* the sandbox */
+	house_watch(&h);
+	ck_assert_int_eq(house_tokens(&h), 2100);
+	house_close(&h);
+	/* Back again it comes to its end, beside the other. */
+	house_open(&h, path, world);
+	world->answer = GATEWAY_SUCCEEDED;
+	payments_resume(h.payments);
+	house_run(&h);
+	ck_assert_int_eq(house_tokens(&h), 4100);
+	ck_assert_int_eq(world->charges, 1);
+	trouble_holds(&h, NULL);
+	house_proves_itself(&h);
+	house_close(&h);
+}
+END_TEST
+
 START_TEST(an_outage_is_not_a_decline)
 {
 	struct world *world = world_create();
@@ -487,5 +522,7 @@ UNIT_MAIN("reload", a_reload_is_the_fewest_steps_that_close_the_gap_within_the_l
 	  a_bank_that_wants_the_user_switches_auto_reload_off_at_once,
 	  never_retry_advice_and_a_missing_card_switch_it_off_at_once,
 	  three_declines_one_and_two_hours_apart_switch_it_off,
-	  a_success_between_declines_starts_the_count_again, an_outage_is_not_a_decline,
-	  a_sibling_that_died_in_a_reload_is_noticed, a_decline_found_after_a_crash_counts_on)
+	  a_success_between_declines_starts_the_count_again,
+	  a_reload_left_in_flight_at_another_till_neither_blocks_nor_counts,
+	  an_outage_is_not_a_decline, a_sibling_that_died_in_a_reload_is_noticed,
+	  a_decline_found_after_a_crash_counts_on)

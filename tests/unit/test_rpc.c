@@ -491,6 +491,48 @@ START_TEST(a_line_that_is_too_long_is_dropped_and_reported_once)
 }
 END_TEST
 
+START_TEST(a_client_knows_its_own_ids)
+{
+	static const struct {
+		const char *line;
+		int64_t id; /* -1: none of ours */
+	} CASES[] = {
+		{"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}", 7},
+		{"{\"jsonrpc\":\"2.0\",\"id\":7.0,\"result\":{}}", 7},
+		{"{\"jsonrpc\":\"2.0\",\"id\":\"7\",\"result\":{}}", -1},
+		{"{\"jsonrpc\":\"2.0\",\"id\":-7,\"result\":{}}", -1},
+		{"{\"jsonrpc\":\"2.0\",\"id\":99999999999999999999,\"result\":{}}", -1},
+		{"{\"jsonrpc\":\"2.0\",\"error\":{}}", -1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+		char *line = xstrdup(CASES[i].line);
+		struct rpc_message m;
+		int64_t id = -1;
+
+		rpc_read(line, strlen(line), NULL, &m);
+		ck_assert_int_eq(m.kind, RPC_RESPONSE);
+		ck_assert_int_eq(rpc_own_id(&m, &id), CASES[i].id >= 0);
+		ck_assert_int_eq(id, CASES[i].id);
+		rpc_message_finish(&m);
+		free(line);
+	}
+}
+END_TEST
+
+START_TEST(a_request_is_one_line)
+{
+	struct buf out = BUF_INIT;
+
+	rpc_write_request(&out, 3, "tools/list", slice_of("{\"a\":1}"));
+	rpc_write_request(&out, 4, "ping", (struct slice){.len = 0});
+	ck_assert_str_eq(buf_text(&out), "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/list\","
+					 "\"params\":{\"a\":1}}\n"
+					 "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"ping\"}\n");
+	buf_finish(&out);
+}
+END_TEST
+
 UNIT_MAIN("rpc", ids_are_echoed_as_they_were_spelt, other_ids_are_refused, an_id_has_a_largest_size,
 	  bad_messages_say_why_and_give_the_id_back, a_nul_byte_in_the_line_is_no_json,
 	  only_the_top_level_id_counts, depth_has_a_limit_and_the_id_comes_back,
@@ -498,4 +540,5 @@ UNIT_MAIN("rpc", ids_are_echoed_as_they_were_spelt, other_ids_are_refused, an_id
 	  responses_are_told_from_requests, items_of_a_batch_keep_their_ids,
 	  ids_are_compared_by_value, written_messages_are_one_line_each,
 	  lines_are_cut_wherever_the_pieces_end, a_line_of_the_largest_size_is_taken,
-	  a_line_that_is_too_long_is_dropped_and_reported_once)
+	  a_line_that_is_too_long_is_dropped_and_reported_once, a_client_knows_its_own_ids,
+	  a_request_is_one_line)

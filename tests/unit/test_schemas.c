@@ -390,14 +390,14 @@ START_TEST(a_fault_in_a_configuration_is_named)
 		 "tools.t.provider.delay_ms: must be at least 0"},
 		{"config", TOOL(FLAT, "{\"kind\":\"echo\",\"outcome\":\"6xx\"}"),
 		 "tools.t.provider.outcome: must be one of \"ok\", \"5xx\", \"4xx\", \"timeout\", "
-		 "\"garbage\""},
+		 "\"garbage\", \"broken\", \"stalled\""},
 		{"config", TOOL(FLAT, "{\"kind\":\"http\",\"url\":\"ftp://e.com\"}"),
 		 "tools.t.provider.url: must match "
 		 "^(https?://|\\$\\{env:[A-Za-z_][A-Za-z0-9_]*\\})"},
 		{"config", TOOL(FLAT, "{\"kind\":\"http\",\"url\":\"${env:URL}/x\"}"), NULL},
 		{"config",
 		 TOOL(FLAT, "{\"kind\":\"http\",\"url\":\"http://e\",\"body\":1,\"form\":{}}"),
-		 "tools.t.provider: has a form that is not allowed"},
+		 "tools.t.provider: must not have body and form at once"},
 		{"config", "{\"upstreams\":{\"u\":{\"prices\":{}}}}",
 		 "upstreams.u: must have one of command, url"},
 		{"config",

@@ -1,0 +1,28 @@
+#ifndef APP_CHECK_H
+#define APP_CHECK_H
+
+/*
+ * All that is wrong with a configuration, at once: its shape, and what only shows when one member
+ * is held against another, the environment or the machine. Touches neither store nor network and
+ * starts nothing.
+ *
+ * It is stricter than the start of the program, which lets one upstream or provider fail for
+ * itself.
+ */
+
+#include "json/faults.h"
+
+#include <jansson.h>
+
+/* Adds all faults, by pointer. */
+void config_check(const json_t *root, struct faults *faults);
+
+/* Names of tools, where several would have the same or nobody would have them (check_names.c). */
+void config_check_names(const json_t *root, struct faults *faults);
+/* Farebox has a tool of this name itself: free, or a detector that is on. */
+bool config_is_builtin(const json_t *root, const char *name);
+/* An upstream's prefix stands in front of the name: whether there is such a tool shows when the
+ * upstream runs. */
+bool config_is_upstream_name(const json_t *root, const char *name);
+
+#endif

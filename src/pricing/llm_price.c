@@ -1,0 +1,335 @@
+/*
+ * What a model costs: its tokens at USD a million, exact in pico-dollars, x markup, rounded up once
+ * to a micro-USD. The bound is that of an estimated prompt and all the output that may come.
+ */
+
+#include "base/limits.h"
+#include "pricing/internal.h"
+#include "json/edge.h"
+#include "json/emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A million tokens of a price of so many decimals cost whole pico-dollars each. */
+#define MODEL_DECIMALS_MAX 6
+#define MODEL_NAMES_SHOWN  8
+/* Of the text of a prompt. */
+#define TOKEN_BYTES        2
+/* The mark-up of a number in nested arguments. */
+#define SCALAR_BYTES       8
+
+struct llm_fields {
+	const char *kind;
+	json_t *models;
+	json_t *markup;
+};
+
+static const struct field LLM_FIELDS[] = {
+	{"kind", FIELD_TEXT, true, offsetof(struct llm_fields, kind), FIELD_NO_SEEN},
+	{"models", FIELD_JSON, true, offsetof(struct llm_fields, models), FIELD_NO_SEEN},
+	{"markup", FIELD_JSON, false, offsetof(struct llm_fields, markup), FIELD_NO_SEEN},
+};
+
+struct model_fields {
+	json_t *input, *cached_input, *output;
+	int64_t max_output;
+};
+
+static const struct field MODEL_FIELDS[] = {
+	{"input", FIELD_JSON, true, offsetof(struct model_fields, input), FIELD_NO_SEEN},
+	{"cached_input", FIELD_JSON, false, offsetof(struct model_fields, cached_input),
+	 FIELD_NO_SEEN},
+	{"output", FIELD_JSON, true, offsetof(struct model_fields, output), FIELD_NO_SEEN},
+	{"max_output", FIELD_I64, false, offsetof(struct model_fields, max_output), FIELD_NO_SEEN},
+};
+
+static void read_rate(const char *at, const json_t *value, struct decimal *out,
+		      struct faults *faults)
+{
+	struct decimal rate, rounded;
+
+	if (!edge_decimal(value, true, &rate) || decimal_sign(rate) < 0)
+		faults_add(faults, at, "must be a number that is not negative");
+	else if (!decimal_ceil_places(&rounded, rate, MODEL_DECIMALS_MAX) ||
+		 decimal_cmp(rounded, rate) != 0)
+		faults_add(faults, at, "has more than six decimals");
+	else if (decimal_cmp(rate, (struct decimal){.digits = LLM_USD_PER_MILLION_MAX}) > 0)
+		faults_add(faults, at, "must be at most %d", LLM_USD_PER_MILLION_MAX);
+	else
+		*out = rounded;
+}
+
+static void read_model(const json_t *config, struct llm_model *m, struct faults *faults)
+{
+	struct model_fields f = {.max_output = LLM_MAX_OUTPUT_DEFAULT};
+
+	if (!price_fields(MODEL_FIELDS, ARRAY_LEN(MODEL_FIELDS), config, &f, faults))
+		return;
+	read_rate("/input", f.input, &m->input, faults);
+	read_rate("/output", f.output, &m->output, faults);
+	if (f.cached_input)
+		read_rate("/cached_input", f.cached_input, &m->cached_input, faults);
+	else
+		m->cached_input = m->input;
+	if (f.max_output < 1 || f.max_output > LLM_TOKENS_MAX)
+		faults_add(faults, "/max_output", "must be between 1 and %d", LLM_TOKENS_MAX);
+	m->max_output = f.max_output;
+}
+
+static int compare_models(const void *a, const void *b)
+{
+	const struct llm_model *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+void llm_read(const json_t *config, struct price *p, struct faults *faults)
+{
+	struct llm_fields f = {.markup = NULL};
+	const char *name;
+	json_t *model;
+
+	if (!price_fields(LLM_FIELDS, ARRAY_LEN(LLM_FIELDS), config, &f, faults))
+		return;
+	price_read_markup(f.markup, p, faults);
+	if (!json_is_object(f.models) || !json_object_size(f.models)) {
+		faults_add(faults, "/models", "must be an object with a model at least");
+		return;
+	}
+	p->models = xarray(json_object_size(f.models), sizeof(*p->models));
+	json_object_foreach (f.models, name, model) {
+		CLEANUP(free_charp) char *at = pointer_below("/models", name);
+		struct llm_model *m = &p->models[p->models_count++];
+		struct faults found = FAULTS_INIT;
+
+		*m = (struct llm_model){.name = xstrdup(name)};
+		read_model(model, m, &found);
+		faults_take(faults, at, &found);
+	}
+	qsort(p->models, p->models_count, sizeof(*p->models), compare_models);
+}
+
+void llm_finish(struct price *p)
+{
+	for (size_t i = 0; i < p->models_count; i++)
+		free(p->models[i].name);
+	free(p->models);
+}
+
+static const struct llm_model *find_model(const struct price *p, const char *name)
+{
+	struct llm_model key = {.name = (char *)(uintptr_t)name};
+
+	return name ? bsearch(&key, p->models, p->models_count, sizeof(*p->models), compare_models)
+		    : NULL;
+}
+
+static bool refuse_model(const struct price *p, const char *name, struct err *err)
+{
+	struct buf names = BUF_INIT;
+
+	for (size_t i = 0; i < p->models_count && i < MODEL_NAMES_SHOWN; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "", p->models[i].name);
+	if (p->models_count > MODEL_NAMES_SHOWN)
+		buf_printf(&names, " and %zu more", p->models_count - MODEL_NAMES_SHOWN);
+	(void)err_set(err, "model: %s; those with one are %s",
+		      name ? "there is no price for it" : "is required", buf_text(&names));
+	buf_finish(&names);
+	return false;
+}
+
+/* The model and the output that the arguments ask for. */
+static const struct llm_model *read_arguments(const struct price *p, const json_t *arguments,
+					      int64_t *out_max, struct err *err)
+{
+	const json_t *max = json_object_get(arguments, "max_tokens");
+	const char *name = json_string_value(json_object_get(arguments, "model"));
+	const struct llm_model *model = find_model(p, name);
+
+	if (!model) {
+		(void)refuse_model(p, name, err);
+		return NULL;
+	}
+	*out_max = model->max_output;
+	if (max && !json_is_null(max) &&
+	    (!edge_i64(max, out_max) || *out_max < 1 || *out_max > LLM_TOKENS_MAX)) {
+		(void)err_set(err, "max_tokens: must be between 1 and %d", LLM_TOKENS_MAX);
+		return NULL;
+	}
+	return model;
+}
+
+int64_t price_llm_max_output(const struct price *p, const json_t *arguments)
+{
+	int64_t max;
+
+	return p->kind == PRICE_LLM && read_arguments(p, arguments, &max, NULL) ? max : 0;
+}
+
+struct prompt {
+	int64_t bytes, tokens;
+};
+
+/* The reader's depth bounds the recursion. */
+static void count_text(const json_t *value, struct prompt *prompt)
+{
+	const char *key, *type = json_string_value(json_object_get(value, "type"));
+	json_t *member;
+	size_t i;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		prompt->bytes += (int64_t)json_string_length(value);
+		return;
+	case JSON_OBJECT:
+		prompt->tokens += LLM_TOKENS_PER_MESSAGE;
+		if (type && (strstr(type, "image") || strstr(type, "audio") ||
+			     strstr(type, "file") || strstr(type, "document")))
+			prompt->tokens += LLM_TOKENS_PER_MEDIA;
+		/* Iterating does not change it. */
+		json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
+			prompt->bytes += (int64_t)strlen(key);
+			count_text(member, prompt);
+		}
+		return;
+	case JSON_ARRAY:
+		json_array_foreach (value, i, member)
+			count_text(member, prompt);
+		return;
+	case JSON_INTEGER:
+	case JSON_REAL:
+	case JSON_TRUE:
+	case JSON_FALSE:
+	case JSON_NULL:
+		prompt->bytes += SCALAR_BYTES;
+		return;
+	}
+}
+
+int64_t price_llm_prompt_tokens(const json_t *arguments)
+{
+	struct prompt prompt = {0};
+
+	if (arguments)
+		count_text(arguments, &prompt);
+	return prompt.tokens + (prompt.bytes + TOKEN_BYTES - 1) / TOKEN_BYTES;
+}
+
+/* False when the sum does not fit. */
+static bool cost(const struct price *p, const struct llm_model *m, const struct llm_usage *usage,
+		 bool is_own_key, struct charge *out)
+{
+	const struct unit_line lines[] = {
+		{usage->input - usage->cached_input, m->input},
+		{usage->cached_input, m->cached_input},
+		{usage->output, m->output},
+	};
+	struct charge c = {.has_raw_cost = true, .markup = is_own_key ? p->fee : p->markup};
+
+	if (!microusd_lines_ceil(&c.amount, lines, ARRAY_LEN(lines), c.markup) ||
+	    !decimal_of_lines(&c.raw_cost, lines, ARRAY_LEN(lines)))
+		return false;
+	*out = c;
+	return true;
+}
+
+/* A cached token may be dearer than another (Anthropic's writes are): the dearer of both. */
+static bool bound_of(const struct price *p, const struct llm_model *m, int64_t prompt_tokens,
+		     int64_t max_output, bool is_own_key, struct microusd *out)
+{
+	bool is_dearer = decimal_cmp(m->cached_input, m->input) > 0;
+	struct llm_usage usage = {
+		.input = prompt_tokens,
+		.cached_input = is_dearer ? prompt_tokens : 0,
+		.output = max_output,
+	};
+	struct charge c;
+
+	if (!cost(p, m, &usage, is_own_key, &c))
+		return false;
+	*out = c.amount;
+	return true;
+}
+
+bool llm_bound(const struct price *p, const json_t *arguments, bool is_own_key,
+	       struct microusd *out, struct err *err)
+{
+	int64_t max;
+	const struct llm_model *model = read_arguments(p, arguments, &max, err);
+
+	if (!model)
+		return false;
+	if (!bound_of(p, model, price_llm_prompt_tokens(arguments), max, is_own_key, out))
+		return err_set(err, "max_tokens: is too large");
+	return true;
+}
+
+bool price_llm_affordable(const struct price *p, const json_t *arguments, bool is_own_key,
+			  struct microusd limit, int64_t *out)
+{
+	int64_t fits = 0, above, prompt = price_llm_prompt_tokens(arguments);
+	const struct llm_model *model = p->kind == PRICE_LLM
+						? read_arguments(p, arguments, &above, NULL)
+						: NULL;
+
+	if (!model)
+		return false;
+	/* More than was asked for is not proposed: fits <= asked < above. */
+	above++;
+	while (above - fits > 1) {
+		int64_t middle = fits + (above - fits) / 2;
+		struct microusd bound;
+
+		if (bound_of(p, model, prompt, middle, is_own_key, &bound) &&
+		    microusd_cmp(bound, limit) <= 0)
+			fits = middle;
+		else
+			above = middle;
+	}
+	if (!fits)
+		return false;
+	*out = fits;
+	return true;
+}
+
+static bool usage_is_sound(const struct llm_usage *u)
+{
+	return u->is_known && u->input >= 0 && u->output >= 0 && u->cached_input >= 0 &&
+	       u->cached_input <= u->input;
+}
+
+bool llm_charge(const struct price *p, const struct price_facts *facts, struct charge *out,
+		struct err *err)
+{
+	int64_t max;
+	const struct llm_model *model = read_arguments(p, facts->arguments, &max, NULL);
+
+	if (!facts->usage.is_known)
+		return err_set(err, "the provider did not say its usage");
+	if (!usage_is_sound(&facts->usage))
+		return err_set(err, "the provider's usage is not possible");
+	if (!model || !cost(p, model, &facts->usage, facts->is_own_key, out))
+		return err_set(err, "the provider's usage is beyond all bounds");
+	return true;
+}
+
+struct charge price_estimate(const struct price *p, const struct price_facts *facts,
+			     size_t output_bytes)
+{
+	struct charge c = {.amount = facts->is_own_key ? p->bound_own_key : p->bound};
+	struct llm_usage usage = {.is_known = true};
+	const struct llm_model *model;
+	int64_t max;
+
+	if (p->kind != PRICE_LLM)
+		return c;
+	model = read_arguments(p, facts->arguments, &max, NULL);
+	CHECK(model); /* there was a bound */
+	usage.input = price_llm_prompt_tokens(facts->arguments);
+	usage.output = ((int64_t)output_bytes + TOKEN_BYTES - 1) / TOKEN_BYTES;
+	if (usage.output > max)
+		usage.output = max;
+	CHECK(cost(p, model, &usage, facts->is_own_key, &c));
+	return c;
+}
