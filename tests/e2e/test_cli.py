@@ -187,6 +187,8 @@ def test_call_prints_the_result_and_its_cost():
         assert done.err.startswith("cost: 0.53 tokens ($0.0053), $0.9747 left"), done.err
         done = home.cli("--json", "call", "ping")
         assert done.json()["ok"] is True and done.err == "cost: free\n"
+        done = home.cli("call", "buy_tokens", '{"amount_usd": 5}')
+        assert done.json()["status"] == "succeeded" and "free" not in done.err, done.err
         home.ledger_verify()
 
 
@@ -499,7 +501,7 @@ def test_config_init_is_sound_and_overwrites_nothing():
         assert path == os.path.join(os.path.realpath(home.path), "farebox.json"), path
         assert home.cli("config", "check").out == "ok\n"
         assert home.cli("config", "check", path, "--json").json() == {
-            "ok": True, "file": path, "faults": []}
+            "ok": True, "file": path, "faults": [], "warnings": []}
         env = {"FAREBOX_CONFIG": path}
         done = home.cli("call", "echo_cost_plus", '{"text":"hi"}', env=env)
         assert done.json() == {"echo": {"text": "hi"}} and "0.53 tokens" in done.err, done.err

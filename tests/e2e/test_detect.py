@@ -16,8 +16,9 @@ GREENHOUSE = "/v1/boards/tidewater/jobs"
 LEVER = "/v0/postings/tidewater-labs"
 
 
-def config_of(company, private=True, tokens=100, **detector):
+def config_of(company, private=True, tokens=100, guard=None, **detector):
     return {
+        "guard": guard or {},
         "org": {"starter_tokens": tokens},
         "network": {"allow_private": private},
         "detectors": {
@@ -164,7 +165,7 @@ def test_a_company_that_is_not_there_is_not_charged():
 
 
 def test_a_board_that_fails_is_not_charged():
-    with Stage() as stage:
+    with Stage(guard={"released": 0}) as stage:
         for how, code in (({"status": 500}, "UPSTREAM_ERROR"), ({"status": 503}, "UPSTREAM_ERROR"),
                           ({"status": 429}, "UPSTREAM_ERROR"), ({"status": 403}, None),
                           ({"mode": "garbage"}, "UPSTREAM_ERROR"),

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import main  # noqa: E402
+from farebox_test import echo_tool, main  # noqa: E402
 from stripe_double import RESTRICTED_KEY, SECRET_KEY, Stripe  # noqa: E402
 from stripe_till import (CANCELLED, FAILED, OPEN, REQUIRES_ACTION, SUCCEEDED, Till)  # noqa: E402
 
@@ -252,6 +252,21 @@ def test_deleted_customer_is_made_again():
         assert len(stripe.objects("customer")) == 2
 
 
+def test_deleted_customer_is_made_again_for_a_page():
+    tools = {"echo": echo_tool(30)}
+    with Stripe() as stripe, Till(stripe, tools=tools) as home:
+        with home.server(capabilities={"elicitation": {"url": {}}}) as s:
+            s.call_ok("billing_portal")
+            stripe.control("customers/delete", customer=home.customer())
+            result = s.call("echo")
+            assert result["resultType"] == "input_required", result
+            assert session_of(stripe)["customer"] == stripe.objects("customer")[-1]["id"]
+            stripe.control("customers/delete", customer=stripe.objects("customer")[-1]["id"])
+            assert s.call_ok("buy_tokens", {"amount_usd": 5})["status"] == "requires_payment"
+            assert session_of(stripe)["customer"] == stripe.objects("customer")[-1]["id"]
+            assert len(stripe.objects("customer")) == 3
+
+
 def test_refused_key_says_so_and_nothing_is_lost():
     bad = {"STRIPE_SECRET_KEY": "sk_test_wrong"}
     with Stripe() as stripe, Till(stripe) as home:
@@ -302,6 +317,40 @@ def test_stripe_that_is_down_is_pending_and_completes_later():
         with home.server() as s:
             home.settled_balance(s, 2000)
             assert s.call_ok("buy_tokens", {"amount_usd": 20})["payment_id"] == got["payment_id"]
+        home.check_books()
+
+
+def test_end_while_stripe_is_silent_leaves_nothing_behind():
+    with Stripe() as stripe, Till(stripe) as home, home.server() as s:
+        home.save_card(s)
+        stripe.fault("drop_before", "POST", INTENTS, count=1000)
+        s.send_call("buy_tokens", {"amount_usd": 20})
+        s.send_call("top_up_credits", {"amount_usd": 20})
+        home.wait(s, lambda: stripe.requests("POST", INTENTS))
+        s.terminate()
+        assert s.wait_exit() == 0
+        s.check_healthy()
+        home.ledger_verify()
+
+
+def test_clock_that_was_set_back_days_charges_once():
+    # What was sent under a clock that was two days ahead may be forgotten at Stripe by now.
+    day_ms = 24 * 60 * 60 * 1000
+    with Stripe() as stripe, Till(stripe) as home:
+        with home.server() as s:
+            home.save_card(s)
+            stripe.fault("drop_after", "POST", INTENTS, count=1000)
+            s.send_call("buy_tokens", {"amount_usd": 20})
+            home.wait(s, lambda: stripe.objects("payment_intent"))
+            s.kill9()
+        stripe.clear_faults()
+        stripe.forget_keys()
+        home.change("UPDATE payment SET created_ms = created_ms + ?", 2 * day_ms)
+        home.change("UPDATE gateway_request SET created_ms = created_ms + ?", 2 * day_ms)
+        home.make_due()
+        with home.server() as s:
+            home.settled_balance(s, 2000)
+        assert len(stripe.objects("payment_intent")) == 1
         home.check_books()
 
 

@@ -52,6 +52,17 @@ def test_partial_refunds_take_their_share_each():
         home.check_back(0, REFUNDED)
 
 
+def test_more_refunds_than_are_read_at_once_are_not_passed_over_in_silence():
+    with Stripe() as stripe, Sold(stripe) as home:
+        charge = home.buy()
+        for _ in range(1001):
+            stripe.refund(charge, 1)
+        with home.server() as s:
+            s.call_ok("list_invoices")
+            home.wait(s, lambda: b"reason=too_many" in s.err)
+            home.settled_balance(s, 1000)
+
+
 def test_refund_of_a_fee_bearing_invoice_takes_the_credit_and_not_the_fee():
     with Stripe() as stripe, Sold(stripe) as home:
         charge = home.top_up()
