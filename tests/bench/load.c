@@ -3,10 +3,11 @@
  * comes back. A call that fails, or gets no answer, fails the run.
  *
  *	bench-load [-k SERVERS] [-n IN_FLIGHT] [-w WARMUP_S] [-s SECONDS | -c CALLS]
- *		[-e modern|legacy] [-t TOOL] [-a ARGUMENTS] -- COMMAND [ARGUMENT ...]
+ *		[-e modern|legacy] [-t TOOL] [-a ARGUMENTS | -u] -- COMMAND [ARGUMENT ...]
  *
- * prints one line of JSON. Rates are of all servers together; shares are each server's calls as a
- * part of their mean; the wait is from the moment when a call was written to its answer.
+ * prints one line of JSON. With -u each call has arguments of its own: {"text":"call NUMBER"}.
+ * Rates are of all servers together; shares are each server's calls as a part of their mean; the
+ * wait is from the moment when a call was written to its answer.
  */
 
 #include "load.h"
@@ -21,7 +22,7 @@ static void parse(struct load *load, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+k:n:w:s:c:e:t:a:")) != -1) {
+	while ((option = getopt(argc, argv, "+k:n:w:s:c:e:t:a:u")) != -1) {
 		switch (option) {
 		case 'k':
 			load->servers_count = (int)strtol(optarg, NULL, 10);
@@ -46,6 +47,9 @@ static void parse(struct load *load, int argc, char **argv)
 			break;
 		case 'a':
 			load->arguments = optarg;
+			break;
+		case 'u':
+			load->arguments = NULL;
 			break;
 		default:
 			give_up("usage: see the head of load.c");

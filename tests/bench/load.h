@@ -36,7 +36,8 @@ struct load {
 	int64_t warm_ns, run_ns;
 	int64_t calls; /* to make in all */
 	bool is_modern;
-	const char *tool, *arguments;
+	const char *tool;
+	const char *arguments; /* NULL: each call has its own number */
 	char **argv;
 
 	int epoll_fd;

@@ -6,6 +6,12 @@ durability (raw.c). Rounds are interleaved and ratios are taken within a round, 
 that is slow for a while is slow for both; what is shown is the median of the rounds and, in
 brackets, the least and the most. Exits 1 when a goal is missed.
 
+Calls through an HTTP provider stand beside the same requests made by libcurl's multi interface
+without farebox (direct.c), of the same API on loopback (api.c).
+
+The load repeats one call, which the spend guard would stop, so the guard is off; the rows with the
+guard on make each call with arguments of its own, beside the same with the guard off.
+
 Stores are made on the disk of $FAREBOX_BENCH_DIR, by default of the working folder.
 """
 
@@ -26,37 +32,69 @@ import builds  # noqa: E402
 
 WINDOWS = (1, 16, 64, 256)
 SERVERS = 4
+HTTP_WINDOWS = (1, 16, 64)
 TOOL = "bench_echo"
-CONFIG = {
-    "guard": {"released": 0, "repeated": 0},
-    "tools": {TOOL: {
-        "description": "Says what it was told",
-        "inputSchema": {"type": "object"},
-        "price": {"kind": "flat", "tokens": 1},
-        "provider": {"kind": "echo"},
-    }},
-}
+HTTP_TOOL = "bench_http"
+HTTP_PATH = "/v1/items?text="
+TEXT = "0123456789abcdef"
+
+
+def config_of(api, has_guard):
+    def tool(provider):
+        return {
+            "description": "Says what it was told",
+            "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+            "price": {"kind": "flat", "tokens": 1},
+            "provider": provider,
+        }
+
+    return {
+        "guard": {} if has_guard else {"released": 0, "repeated": 0},
+        "tools": {TOOL: tool({"kind": "echo"}),
+                  HTTP_TOOL: tool({"kind": "http", "url": api + HTTP_PATH + "{text}"})},
+        "network": {"allow_private": True},
+    }
+
+
+class Api:
+    """The API that both call; url is its base."""
+
+    def __init__(self, build):
+        self.process = subprocess.Popen([os.path.join(build, "tests", "bench", "bench-api")],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.url = "http://127.0.0.1:%d" % int(self.process.stdout.readline().split()[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
 
 
 class Bench:
-    def __init__(self, build, folder, quick):
+    def __init__(self, build, folder, quick, api):
         self.build = build
+        self.api = api
         self.folder = folder
         self.warm_s = 0.3 if quick else 0.5
         self.run_s = 0.7 if quick else 2.0
         self.many_entries = 100_000 if quick else 1_000_000
         self.many_calls = 100_000 if quick else 1_000_000
         self.stores = 0
-        self.config = os.path.join(folder, "farebox.json")
-        with open(self.config, "w", encoding="utf-8") as f:
-            json.dump(CONFIG, f)
+        for has_guard in (False, True):
+            with open(self.config(has_guard), "w", encoding="utf-8") as f:
+                json.dump(config_of(api, has_guard), f)
 
-    def environment(self, store):
+    def config(self, has_guard):
+        return os.path.join(self.folder, "guard.json" if has_guard else "farebox.json")
+
+    def environment(self, store, has_guard):
         return {"HOME": self.folder, "PATH": os.environ.get("PATH", ""),
-                "FAREBOX_CONFIG": self.config, "FAREBOX_STORE": store, "FAREBOX_PAYMENTS": "off"}
+                "FAREBOX_CONFIG": self.config(has_guard), "FAREBOX_STORE": store,
+                "FAREBOX_PAYMENTS": "off"}
 
-    def run(self, argv, store):
-        run = subprocess.run(argv, env=self.environment(store), stdin=subprocess.DEVNULL,
+    def run(self, argv, store, has_guard=False):
+        run = subprocess.run(argv, env=self.environment(store, has_guard), stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              cwd=self.folder)
         if run.returncode:
@@ -89,21 +127,34 @@ class Bench:
         self.drop(store)
         return json.loads(out)
 
-    def load(self, store, *options, command=None):
+    def load(self, store, *options, command=None, has_guard=False):
         argv = [os.path.join(self.build, "tests", "bench", "bench-load"), *map(str, options), "--",
                 *(command or [self.farebox, "mcp"])]
-        return json.loads(self.run(argv, store))
+        return json.loads(self.run(argv, store, has_guard))
 
     def timed(self):
         return ["-w", self.warm_s, "-s", self.run_s]
 
-    def paid(self, window, store=None, servers=1):
+    def paid(self, window, store=None, servers=1, tool=TOOL):
         own = store or self.new_wallet()
-        found = self.load(own, "-k", servers, "-n", window, *self.timed(), "-t", TOOL,
-                          "-a", '{"text":"0123456789abcdef"}')
+        found = self.load(own, "-k", servers, "-n", window, *self.timed(), "-t", tool,
+                          "-a", json.dumps({"text": TEXT}))
         if store is None:
             self.drop(own)
         return found
+
+    def unlike(self, window, has_guard):
+        """Each call has other arguments."""
+        store = self.new_wallet()
+        found = self.load(store, "-n", window, *self.timed(), "-t", TOOL, "-u",
+                          has_guard=has_guard)
+        self.drop(store)
+        return found
+
+    def direct(self, window):
+        return json.loads(self.run([
+            os.path.join(self.build, "tests", "bench", "bench-direct"),
+            self.api + HTTP_PATH + TEXT, str(window), str(self.warm_s), str(self.run_s)], ""))
 
     def free(self, window, store):
         return self.load(store, "-n", window, *self.timed(), "-t", "ping")
@@ -117,6 +168,11 @@ class Bench:
             found["large", window] = self.paid(window, large)
             found["empty", window] = self.paid(window)
             found["free", window] = self.free(window, large)
+            found["guard", window] = self.unlike(window, True)
+            found["no guard", window] = self.unlike(window, False)
+        for window in HTTP_WINDOWS:
+            found["direct", window] = self.direct(window)
+            found["http", window] = self.paid(window, tool=HTTP_TOOL)
         found["several", SERVERS] = self.paid(1, servers=SERVERS)
         return found
 
@@ -163,10 +219,33 @@ class Table:
         self.missed += good is False
         print("%-46s %-30s %-18s %s" % (name, value, wanted, verdict), flush=True)
 
-    def ratio(self, name, values, least):
+    def ratio(self, name, values, least=None):
         middle = statistics.median(values)
         self.row(name, "%.2f  [%.2f..%.2f]" % (middle, min(values), max(values)),
-                 ">= %.2f" % least, middle >= least)
+                 "" if least is None else ">= %.2f" % least,
+                 None if least is None else middle >= least)
+
+
+def show_http(table, rounds):
+    def middle(cell, figure):
+        return statistics.median(r[cell][figure] for r in rounds)
+
+    table.row("AN HTTP API ON LOOPBACK", "through farebox, paid", "libcurl alone")
+    for window in HTTP_WINDOWS:
+        http, direct = ("http", window), ("direct", window)
+        table.row("calls a second, %d in flight" % window, "%.0f" % middle(http, "rate"),
+                  "%.0f" % middle(direct, "rate"))
+        table.row("half of the waits, us, %d in flight" % window, "%.0f" % middle(http, "p50_us"),
+                  "%.0f" % middle(direct, "p50_us"))
+        added = [r[http]["p50_us"] - r["paid", window]["p50_us"] for r in rounds]
+        table.row("more than a paid echo, us, %d in flight" % window,
+                  "%.0f  [%.0f..%.0f]" % (statistics.median(added), min(added), max(added)))
+        table.row("CPU a call, us, %d in flight" % window,
+                  "%.0f" % middle(http, "cpu_us_per_call"),
+                  "%.0f" % middle(direct, "cpu_us_per_call"))
+        table.ratio("rate to libcurl's, %d in flight" % window,
+                    [r[http]["rate"] / r[direct]["rate"] for r in rounds])
+    print()
 
 
 def show(table, bench, rounds):
@@ -188,7 +267,11 @@ def show(table, bench, rounds):
                   "%.0f" % statistics.median(rates("free", window)))
     table.row("paid, %d processes on one store" % SERVERS,
               "%.0f" % statistics.median(rates("several", SERVERS)))
+    for window in (1, 64):
+        table.row("paid, %d in flight, all unlike, guard on" % window,
+                  "%.0f" % statistics.median(rates("guard", window)))
     print()
+    show_http(table, rounds)
     table.row("RATIOS", "measured", "wanted")
     for window in WINDOWS:
         table.ratio("of the raw limit, %d in flight" % window,
@@ -202,6 +285,9 @@ def show(table, bench, rounds):
     table.row("%d processes: shares" % SERVERS, "%.2f..%.2f" % (min(shares), max(shares)),
               "0.90..1.10", min(shares) >= 0.9 and max(shares) <= 1.1)
     waits = [r["several", SERVERS]["max_us"] / 1e3 for r in rounds]
+    for window in (1, 64):
+        table.ratio("guard on to off, %d in flight" % window,
+                    pairs(("guard", window), ("no guard", window)))
     table.row("%d processes: longest wait, ms" % SERVERS,
               "%.1f  [%.1f..%.1f]" % (statistics.median(waits), min(waits), max(waits)), "<= 20",
               statistics.median(waits) <= 20)
@@ -226,8 +312,8 @@ def show_single(table, bench, large):
     table.row("answers before their sync", "%d" % early, "0", answers == 50 and early == 0)
 
 
-def measure(build, folder, args):
-    bench = Bench(build, folder, args.quick)
+def measure(build, folder, args, api):
+    bench = Bench(build, folder, args.quick, api)
     print("stores in %s, %d rounds of %.1f s a cell; load average %.1f\n"
           % (os.path.dirname(folder), args.rounds, bench.run_s, os.getloadavg()[0]), flush=True)
     large = bench.new_wallet()
@@ -253,7 +339,8 @@ def main():
     where = os.environ.get("FAREBOX_BENCH_DIR") or (os.getcwd() if os.access(".", os.W_OK) else None)
     folder = tempfile.mkdtemp(prefix="farebox-bench-", dir=where)
     try:
-        missed = measure(build, folder, args)
+        with Api(build) as api:
+            missed = measure(build, folder, args, api.url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if is_temporary:

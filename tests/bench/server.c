@@ -104,9 +104,13 @@ static void call(struct load *load, struct server *s)
 		give_up("an old call was never answered");
 	put(&s->out,
 	    "{\"jsonrpc\":\"2.0\",\"id\":%" PRId64 ",\"method\":\"tools/call\",\"params\":{"
-	    "\"name\":\"%s\",\"arguments\":%s%s%s}}\n",
-	    s->next_id, load->tool, load->arguments, load->is_modern ? "," : "",
-	    load->is_modern ? META : "");
+	    "\"name\":\"%s\",\"arguments\":",
+	    s->next_id, load->tool);
+	if (load->arguments)
+		put(&s->out, "%s", load->arguments);
+	else
+		put(&s->out, "{\"text\":\"call %010" PRId64 "\"}", s->next_id);
+	put(&s->out, "%s%s}}\n", load->is_modern ? "," : "", load->is_modern ? META : "");
 	s->ids[slot] = s->next_id++;
 	s->written_ns[slot] = now_ns();
 	load->sent++;
