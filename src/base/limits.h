@@ -166,7 +166,8 @@ enum {
 
 	/* Upstream MCP servers. Times in milliseconds: a start with its handshake and list, silence
 	 * before the older handshake is tried, how long a list of ours waits for theirs (a host
-	 * gives up after 5 s), between restarts, and the end. */
+	 * gives up after 5 s), between restarts, before a
+	 * stream is opened again and before the rest of an answer is asked for, and the end. */
 	UPSTREAM_START_MS = 25 * 1000,
 	UPSTREAM_PROBE_MS = 3 * 1000,
 	UPSTREAM_LIST_WAIT_MS = 4 * 1000,
@@ -175,6 +176,11 @@ enum {
 	UPSTREAM_STABLE_MS = 60 * 1000,
 	UPSTREAM_BACKOFF_WAIT_MS = 5 * 1000,
 	UPSTREAM_RELIST_MS = 1000,
+	UPSTREAM_SLACK_MS = 1000, /* the meter's own clock goes first */
+	UPSTREAM_STREAM_MS = 1000,
+	UPSTREAM_RESUME_MS = 100,
+	UPSTREAM_RESUMES_MAX = 100,
+	EVENT_ID_BYTES_MAX = 1024,
 	UPSTREAM_LIST_MS = 5 * 60 * 1000,
 	UPSTREAM_PROGRESS_MS = 100,
 	UPSTREAM_END_MS = 500,

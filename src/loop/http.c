@@ -330,3 +330,21 @@ static void start_queued(void *arg)
 	}
 	on_timeout(http);
 }
+
+void http_linger(struct http *http, int64_t ms)
+{
+	struct boottime until = boottime_after(clock_boot(), ms);
+	int running;
+
+	if (http->queued)
+		start_queued(http);
+	while (http->running) {
+		int64_t left_ms = until.ms - clock_boot().ms;
+
+		(void)curl_multi_perform(http->multi, &running);
+		drain(http);
+		if (!http->running || left_ms <= 0)
+			return;
+		(void)curl_multi_poll(http->multi, NULL, 0, (int)left_ms, NULL);
+	}
+}

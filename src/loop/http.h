@@ -79,6 +79,9 @@ void http_destroy(struct http *http);
 struct http_transfer *http_start(struct http *http, const struct http_request *request, http_fn *fn,
 				 void *arg);
 void http_cancel(struct http_transfer *transfer);
+/* Blocks, for the end of a process: runs what is in flight without the loop until nothing is left,
+ * or for ms. Callbacks come as ever; they must not destroy the client. */
+void http_linger(struct http *http, int64_t ms);
 
 /* Value of a header of the last response in the chain, any case; NULL when there is none. Borrowed
  * until the callback returns. */

@@ -412,9 +412,12 @@ static bool wait_all(struct upstream *const *ups, size_t n, int64_t ms)
 	struct boottime until = boottime_after(clock_boot(), ms);
 	bool is_all = true;
 
-	for (size_t i = 0; i < n; i++) {
-		if (ups[i]->link && ups[i]->kind->wait)
-			is_all = ups[i]->kind->wait(ups[i], left_ms(until)) && is_all;
+	/* Servers behind a URL first: children end in the meantime by themselves. */
+	for (size_t i = 0; i < 2 * n; i++) {
+		struct upstream *up = ups[i % n];
+
+		if (up->link && (up->kind == &UPSTREAM_HTTP) == (i < n))
+			is_all = up->kind->wait(up, left_ms(until)) && is_all;
 	}
 	return is_all;
 }

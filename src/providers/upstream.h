@@ -15,6 +15,10 @@
  *	                  v  | time          | ended, broken
  *	                WAITING <------------+
  *
+ * Over HTTP in the older revisions a session is kept: a GET stream is open in it where the server
+ *has one, an answer that breaks off is read on where events have ids, and the server is told of the
+ *end.
+ *
  * What is not passed through: _meta of its tools and results, requests of its own (sampling,
  * elicitation, roots: they are refused), log messages, resources and prompts.
  */

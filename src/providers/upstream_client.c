@@ -222,6 +222,8 @@ static void on_initialized(void *arg, const struct upstream_answer *a)
 	up->version = version;
 	up->tells_changes = json_is_true(json_object_get(tools, "listChanged"));
 	tell(up, "notifications/initialized", (struct slice){.len = 0}, true);
+	if (up->kind->shaken)
+		up->kind->shaken(up);
 	upstream_shaken(up);
 }
 

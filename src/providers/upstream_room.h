@@ -92,6 +92,8 @@ struct upstream_line {
 struct upstream_link_kind {
 	/* Ready to send afterwards. False: it cannot be reached. */
 	bool (*start)(struct upstream *up, struct err *err);
+	/* NULL, or called when the handshake of an older revision is done. */
+	void (*shaken)(struct upstream *up);
 	/* False: it cannot be sent. */
 	bool (*send)(struct upstream *up, const struct upstream_line *line);
 	/* The request is over; frees its link_state. */
@@ -99,7 +101,8 @@ struct upstream_link_kind {
 	/* Nothing comes from it afterwards until start. */
 	void (*stop)(struct upstream *up);
 	void (*destroy)(struct upstream *up);
-	/* NULL, or the steps of upstreams_end. */
+	/* NULL, or the steps of upstreams_end: is told that we end; is killed; true from wait when
+	 * nothing is left to wait for. */
 	void (*close_input)(struct upstream *up);
 	void (*terminate)(struct upstream *up);
 	bool (*wait)(struct upstream *up, int64_t ms);

@@ -365,7 +365,7 @@ def test_headers_and_sessions_of_a_url():
                 assert headers[-1]["mcp-session-id"]
                 assert headers[-1]["accept"] == "application/json, text/event-stream"
                 # Its sessions are lost: the call goes through a new one, and is charged once.
-                fake.forget_sessions()
+                fake.order("forget sessions")
                 assert text_of(s.call("up__slow", {"ms": 1})) == "slow but sure"
                 assert sum("method initialize" in line for line in log_of(home)) == 2
                 check_all_is_well(home, s, 6)

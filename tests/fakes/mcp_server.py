@@ -3,8 +3,9 @@
 
     mcp_server.py [--era both|modern|legacy] [--http] [--log FILE] [switches: see below]
 
-Over HTTP it prints "listening PORT". The log gets a line for each thing that happens: "started PID",
-"method NAME", "cancelled ID", "eof", "session deleted".
+Over HTTP it prints "listening PORT" and takes orders on stdin: see ORDERS. The log gets a line for each
+thing that happens: "started PID", "method NAME", "cancelled ID", "eof", "stream LAST-ID", "resumed ID",
+"session deleted".
 """
 
 import argparse
@@ -13,6 +14,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -26,6 +28,12 @@ parser.add_argument("--version", help="the only older revision that it answers w
 parser.add_argument("--http", action="store_true")
 parser.add_argument("--sse", action="store_true", help="over HTTP every answer is a stream")
 parser.add_argument("--sessions", action="store_true", help="over HTTP, older revisions: sessions")
+parser.add_argument("--streams", action="store_true", help="with sessions: a stream by GET")
+parser.add_argument("--stream-once", action="store_true", help="a stream is not found again")
+parser.add_argument("--break-off", type=int, default=0,
+                    help="the stream of a call breaks off so often before the answer")
+parser.add_argument("--retry", type=int, default=100, help="ms that streams ask for")
+parser.add_argument("--no-resume", type=int, default=0, help="the status of an attempt to resume")
 parser.add_argument("--token", help="over HTTP: the Authorization that is wanted")
 parser.add_argument("--log")
 parser.add_argument("--silent", action="append", default=[], help="a method that gets no answer")
@@ -49,6 +57,9 @@ cancelled = set()
 answers = {}
 listeners = {}
 sessions = set()
+streams = {}
+unasked = []
+kept = {}
 
 
 def note(text):
@@ -207,6 +218,19 @@ def tell_change():
                        "params": {"_meta": {META + "subscriptionId": id}}})
     elif not options.http:
         send_line({"jsonrpc": "2.0", "method": method})
+    else:
+        say_unasked({"jsonrpc": "2.0", "method": method})
+
+
+def say_unasked(message):
+    """On the streams of GET; for those that are away it is kept under its id."""
+    with lock:
+        unasked.append(message)
+    for _, send in list(streams.values()):
+        try:
+            send()
+        except OSError:
+            pass  # that one has just ended
 
 
 def discover(wire, id):
@@ -277,6 +301,7 @@ def take(wire, message):
         note("cancelled %s" % message["params"]["requestId"])
     elif "method" not in message:
         answers[message["id"]] = message.get("result", message.get("error"))
+        note("answered %s" % message["id"])
     elif "id" in message:
         thread = threading.Thread(target=request, args=(wire, message), daemon=True)
         thread.start()
@@ -344,8 +369,75 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif "id" not in message or "method" not in message:
             take(None, message)
             self.finish_with(202)
+        elif options.break_off and message["method"] == "tools/call":
+            self.break_off(message)
         else:
             self.answer(message, modern)
+
+    def begin_events(self, chunked=False):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close")))
+        self.end_headers()
+        self.close_connection = True
+
+    def event(self, id, message, chunked=False):
+        data = json.dumps(message) if message else ""
+        text = ("retry: %d\nid: %s\ndata: %s\n\n" % (options.retry, id, data)).encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text) if chunked else text)
+        self.wfile.flush()
+
+    def break_off(self, message):
+        """An event without data, then the end, in which the server is in the middle of a chunked body."""
+        key = str(message["id"])
+        kept[key] = {"messages": [], "breaks": options.break_off - 1}
+        take(Wire(kept[key]["messages"].append), message)
+        self.begin_events(chunked=True)
+        self.event(key + "-0", None, chunked=True)
+
+    def resume(self, key, at):
+        state = kept[key]
+        note("resumed %s-%d" % (key, at))
+        if options.no_resume:
+            self.finish_with(options.no_resume)
+            return
+        self.begin_events()
+        if state["breaks"] > 0:
+            state["breaks"] -= 1
+            self.event("%s-%d" % (key, at), None)
+            return
+        while True:
+            while at < len(state["messages"]):
+                message = state["messages"][at]
+                at += 1
+                self.event("%s-%d" % (key, at), message)
+                if "method" not in message:
+                    return
+            time.sleep(0.005)
+
+    def listen(self, session, at):
+        """All that was said unasked behind the event, and what follows."""
+        begun = threading.Lock()
+        state = {"at": len(unasked) if at is None else at}
+
+        def send():
+            with begun:
+                while state["at"] < len(unasked):
+                    state["at"] += 1
+                    self.event("u-%d" % state["at"], unasked[state["at"] - 1])
+
+        self.begin_events()
+        self.event("u-%d" % state["at"], None)
+        streams[session] = self, send
+        note("stream %s" % ("-" if at is None else at))
+        send()
+        try:
+            self.connection.recv(1)
+        except OSError:
+            pass
+        if streams.get(session, (None,))[0] is self:
+            del streams[session]
+        note("stream ended")
 
     def answer(self, message, modern):
         done = threading.Event()
@@ -406,7 +498,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self):
-        self.finish_with(405)
+        note("get " + json.dumps({k.lower(): v for k, v in self.headers.items()}))
+        session, last = self.headers.get("Mcp-Session-Id"), self.headers.get("Last-Event-ID")
+        key, _, at = (last or "").rpartition("-")
+        if options.sessions and session not in sessions or last and options.stream_once:
+            self.finish_with(404)
+        elif key in kept:
+            self.resume(key, int(at))
+        elif options.streams:
+            self.listen(session, int(at) if last else None)
+        else:
+            self.finish_with(405)
+
+    def do_DELETE(self):
+        session = self.headers.get("Mcp-Session-Id")
+        if "DELETE" in options.silent:
+            time.sleep(60)
+        note("session deleted" if session in sessions else "no session to delete")
+        sessions.discard(session)
+        self.finish_with(204)
 
 
 def serve_http():
@@ -415,10 +525,27 @@ def serve_http():
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     raw("listening %d" % server.server_address[1])
-    for line in sys.stdin:  # orders of the test
-        if line.strip() == "forget sessions":
-            sessions.clear()
-            raw("forgot")
+    for line in sys.stdin:
+        ORDERS[line.strip()]()
+        raw("done")
+
+
+def end_streams():
+    for handler, _ in list(streams.values()):
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def ask_unasked():
+    say_unasked({"jsonrpc": "2.0", "id": "are you there", "method": "ping"})
+
+
+def change_list():
+    extra_tools[:] = [{"name": "late", "inputSchema": {"type": "object"}}]
+    tell_change()
+
+
+ORDERS = {"forget sessions": sessions.clear, "end streams": end_streams, "ping": ask_unasked,
+          "change list": change_list}
 
 
 def main():

@@ -32,9 +32,10 @@ class FakeHttp(Program):
         return {"upstreams": {"up": {"url": self.url, "prices": ANY, **more}},
                 "network": {"allow_private": True}}
 
-    def forget_sessions(self):
-        self.send_bytes(b"forget sessions\n")
-        self.until(lambda: "forgot" in self.out_lines)
+    def order(self, text):
+        done = self.out_lines.count("done")
+        self.send_bytes(text.encode() + b"\n")
+        self.until(lambda: self.out_lines.count("done") > done)
 
     def __enter__(self):
         return self

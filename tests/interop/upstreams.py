@@ -2,7 +2,7 @@
 """farebox as the client of real MCP servers: upstreams.py FOLDER, where FOLDER has them in node_modules.
 
 See scripts/interop, which installs them: the reference servers "everything" (over stdio and HTTP, with
-sessions) and "filesystem", which speak the older revisions, and the official server of 2026-07-28 over
+sessions and a connection that is cut) and "filesystem", which speak the older revisions, and the official server of 2026-07-28 over
 both transports. What is charged must agree with the ledger.
 """
 
@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
@@ -95,6 +96,59 @@ def check_everything_http(folder):
             check_everything(home)
 
 
+class Cutter:
+    """Between us and a server: one connection is cut, and a piece of an answer is lost with it."""
+
+    def __init__(self, port):
+        self.target = port
+        self.cuts = 0
+        self.seen = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            far = socket.create_connection(("127.0.0.1", self.target))
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=ends, daemon=True).start()
+
+    def carry(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                self.seen.append(data)
+                if b"operation completed" in data and not self.cuts:
+                    self.cuts += 1
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def check_everything_cut_off(folder):
+    port = free_port()
+    command = ["node", os.path.join(folder, "node_modules/.bin/mcp-server-everything"),
+               "streamableHttp"]
+    with Web(command, {"PORT": str(port)}) as web:
+        web.wait_for("listening on port")
+        cutter = Cutter(port)
+        with Home(over_http("http://127.0.0.1:%d/mcp" % cutter.port)) as home:
+            with home.server() as s:
+                call(s, "trigger-long-running-operation", {"duration": 2, "steps": 4},
+                     {"progressToken": "p"})
+                said = b"".join(cutter.seen).lower()
+                assert cutter.cuts == 1
+                assert said.count(b"\r\nlast-event-id:") == 1, said
+                finish(home, s, 3)
+            web.until(lambda: any("session termination" in line for line in web.out_lines))
+
+
 def check_filesystem(folder):
     with Home() as home:
         shared = os.path.join(home.path, "shared")
@@ -151,8 +205,8 @@ def check_modern_http(folder):
             check_modern(home)
 
 
-CHECKS = (check_everything_stdio, check_everything_http, check_filesystem, check_modern_stdio,
-          check_modern_http)
+CHECKS = (check_everything_stdio, check_everything_http, check_everything_cut_off, check_filesystem,
+          check_modern_stdio, check_modern_http)
 
 
 def main():

@@ -1,5 +1,6 @@
 #include "providers/event_stream.h"
 
+#include "base/limits.h"
 #include "unit.h"
 
 #include <string.h>
@@ -64,6 +65,64 @@ START_TEST(other_fields_and_comments_are_read_over)
 }
 END_TEST
 
+static void feed(struct event_stream *s, const char *text)
+{
+	char *event;
+	size_t len;
+
+	ck_assert(event_stream_feed(s, slice_of(text)));
+	while (event_stream_next(s, &event, &len))
+		;
+}
+
+START_TEST(the_id_is_that_of_the_last_whole_event)
+{
+	struct event_stream s;
+	char long_id[EVENT_ID_BYTES_MAX + 16];
+
+	event_stream_init(&s, 1 << 20);
+	ck_assert_ptr_null(s.id);
+	feed(&s, "id: a\n");
+	ck_assert_ptr_null(s.id);
+	feed(&s, "data: x\n\n");
+	ck_assert_str_eq(s.id, "a");
+	feed(&s, "data: without one\n\nid: b\ndata: not yet wh");
+	ck_assert_str_eq(s.id, "a");
+	/* What is left of the old stream is nothing in the next. */
+	event_stream_restart(&s);
+	feed(&s, "data: y\n\n");
+	ck_assert_str_eq(s.id, "a");
+	feed(&s, "id:c\n\n"); /* without data */
+	ck_assert_str_eq(s.id, "c");
+	memset(long_id, 'x', sizeof(long_id));
+	memcpy(long_id, "id:", 3);
+	memcpy(long_id + sizeof(long_id) - 3, "\n\n", 3);
+	feed(&s, long_id);
+	ck_assert_str_eq(s.id, "c");
+	feed(&s, "id\n\n"); /* an empty one takes it back */
+	ck_assert_ptr_null(s.id);
+	event_stream_finish(&s);
+}
+END_TEST
+
+START_TEST(the_time_to_come_back_is_digits_only)
+{
+	struct event_stream s;
+
+	event_stream_init(&s, 1 << 20);
+	ck_assert_int_eq(s.retry_ms, -1);
+	feed(&s, "retry: 1500\n\n");
+	ck_assert_int_eq(s.retry_ms, 1500);
+	feed(&s, "retry: -1\nretry: 2s\nretry:\nretry: 99999999999\n\n");
+	ck_assert_int_eq(s.retry_ms, 1500);
+	event_stream_restart(&s);
+	ck_assert_int_eq(s.retry_ms, 1500);
+	feed(&s, "retry:0\n\n");
+	ck_assert_int_eq(s.retry_ms, 0);
+	event_stream_finish(&s);
+}
+END_TEST
+
 START_TEST(an_event_is_bounded)
 {
 	struct event_stream s;
@@ -88,4 +147,5 @@ END_TEST
 
 UNIT_MAIN("event_stream", events_end_with_an_empty_line_wherever_the_pieces_end,
 	  data_lines_are_joined_and_one_space_is_taken_off, other_fields_and_comments_are_read_over,
+	  the_id_is_that_of_the_last_whole_event, the_time_to_come_back_is_digits_only,
 	  an_event_is_bounded)

@@ -489,6 +489,47 @@ START_TEST(many_transfers_run_side_by_side)
 }
 END_TEST
 
+static void count_answer(void *arg, const struct http_response *r)
+{
+	struct answer *got = arg;
+
+	got->calls++;
+	got->outcome = r->outcome;
+	got->status = r->status;
+}
+
+START_TEST(what_is_in_flight_may_be_finished_without_the_loop_for_a_while)
+{
+	struct answer got[2] = {{.calls = 0}, {.calls = 0}};
+	struct boottime began;
+	char url[64];
+	struct site s;
+
+	site_init(&s);
+	http_linger(s.http, 1000); /* nothing was ever asked */
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/ok", s.port);
+	http_start(
+		s.http,
+		&(struct http_request){
+			.url = url, .method = "DELETE", .timeout_ms = 5000, .allow_private = true},
+		count_answer, &got[0]);
+	http_linger(s.http, 5000);
+	ck_assert_int_eq(got[0].calls, 1);
+	ck_assert_int_eq(got[0].outcome, HTTP_DONE);
+	/* A server that never answers: nobody accepts. */
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", s.raw_port);
+	http_start(s.http,
+		   &(struct http_request){.url = url, .timeout_ms = 5000, .allow_private = true},
+		   count_answer, &got[1]);
+	began = clock_boot();
+	http_linger(s.http, 100);
+	ck_assert_int_lt(clock_boot().ms - began.ms, 2000);
+	ck_assert_int_ge(clock_boot().ms - began.ms, 90);
+	ck_assert_int_eq(got[1].calls, 0);
+	site_finish(&s);
+}
+END_TEST
+
 START_TEST(a_client_without_requests_costs_nothing)
 {
 	struct loop *loop = loop_create();
@@ -508,4 +549,6 @@ UNIT_MAIN("http", an_answer_has_status_body_type_headers_and_url, headers_are_se
 	  a_body_may_be_handed_over_piece_by_piece, a_redirected_post_becomes_a_get,
 	  a_cancelled_transfer_never_calls_back, a_callback_may_cancel_itself_and_others,
 	  a_callback_may_destroy_the_client, a_callback_comes_in_a_later_turn_than_its_start,
-	  many_transfers_run_side_by_side, a_client_without_requests_costs_nothing)
+	  many_transfers_run_side_by_side,
+	  what_is_in_flight_may_be_finished_without_the_loop_for_a_while,
+	  a_client_without_requests_costs_nothing)
