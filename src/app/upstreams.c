@@ -225,6 +225,30 @@ static bool is_listed(void *arg)
 	return is_all;
 }
 
+static bool has_prefix(const struct served *s, struct slice name)
+{
+	size_t len = strlen(s->prefix);
+
+	return name.len >= len && memcmp(name.p, s->prefix, len) == 0;
+}
+
+static bool is_well(void *arg, struct slice name, struct err *err)
+{
+	const struct upstreams *ups = arg;
+
+	for (size_t i = 0; i < ups->count; i++) {
+		const struct served *s = ups->items[i];
+
+		if (!has_prefix(s, name) || upstream_is_ready(s->up))
+			continue;
+		if (upstream_has_failed(s->up))
+			return err_set(err, "%s", upstream_trouble(s->up));
+		return err_set(err, "upstream %s: it is starting, and has not listed its tools yet",
+			       upstream_name(s->up));
+	}
+	return true;
+}
+
 static bool may_have(void *arg, struct slice name)
 {
 	struct upstreams *ups = arg;
@@ -232,9 +256,8 @@ static bool may_have(void *arg, struct slice name)
 
 	for (size_t i = 0; i < ups->count; i++) {
 		struct served *s = ups->items[i];
-		size_t len = strlen(s->prefix);
 
-		if (name.len < len || memcmp(name.p, s->prefix, len) != 0)
+		if (!has_prefix(s, name))
 			continue;
 		want(s);
 		may = may || s->is_reading ||
@@ -325,7 +348,12 @@ struct upstreams *upstreams_create(const struct upstreams_config *config, struct
 {
 	json_t *section = json_object_get(config->config->root, "upstreams");
 	struct upstreams *ups = xzalloc(sizeof(*ups));
-	struct tools_source source = {.arg = ups, .is_listed = is_listed, .may_have = may_have};
+	struct tools_source source = {
+		.arg = ups,
+		.is_listed = is_listed,
+		.may_have = may_have,
+		.is_well = is_well,
+	};
 	const char *name;
 	json_t *member;
 

@@ -147,9 +147,9 @@ static int run(struct cli *cli)
 	}
 	if (!cli_app(cli))
 		return CLI_FAILED;
-	tool = cli_find_tool(cli, cli_operand(cli, 0), "TOOL");
+	tool = cli_find_tool(cli, cli_operand(cli, 0), "TOOL", &status);
 	if (!tool)
-		return CLI_USAGE;
+		return status;
 	if (cli_call(cli, tool, arguments, &options, &reply))
 		status = print_reply(cli, tool, &reply);
 	tool_reply_finish(&reply);

@@ -43,8 +43,8 @@ static int run(struct cli *cli)
 	}
 	if (!cli_app(cli))
 		return CLI_FAILED;
-	if (!cli_find_tool(cli, tool, "TOOL"))
-		return CLI_USAGE;
+	if (!cli_find_tool(cli, tool, "TOOL", &status))
+		return status;
 	emit_init(&e, &text);
 	emit_object(&e);
 	emit_key_text(&e, "tool", tool);

@@ -61,22 +61,33 @@ void cli_await_tools(struct cli *cli, const char *name)
 	}
 }
 
-const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand)
+static int refuse_unknown(struct cli *cli, const char *name, const char *operand)
 {
-	struct tools *tools = app_tools(cli->app);
-	const struct tool *tool;
+	const struct tools *tools = app_tools(cli->app);
+	struct err err = ERR_INIT;
 	struct suggestion best;
 
-	cli_await_tools(cli, name);
-	tool = tools_find(tools, slice_of(name));
-	if (tool)
-		return tool;
+	if (!tools_are_well(tools, slice_of(name), &err))
+		return cli_fail_text(cli, ERROR_UPSTREAM_ERROR,
+				     "Nothing was charged. Try again when its server runs.",
+				     "there is no tool '%s' now: %s", name, err.text);
 	suggestion_init(&best, name);
 	for (size_t i = 0; i < tools_count(tools); i++)
 		suggestion_offer(&best, tool_name(tools_at(tools, i)));
-	(void)cli_usage(cli, &(struct usage_fault){.operand = operand, .suggestion = best.found},
-			"there is no tool '%s'; 'farebox tools' lists them", name);
-	return NULL;
+	return cli_usage(cli, &(struct usage_fault){.operand = operand, .suggestion = best.found},
+			 "there is no tool '%s'; 'farebox tools' lists them", name);
+}
+
+const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand,
+				 int *out_status)
+{
+	const struct tool *tool;
+
+	cli_await_tools(cli, name);
+	tool = tools_find(app_tools(cli->app), slice_of(name));
+	if (!tool)
+		*out_status = refuse_unknown(cli, name, operand);
+	return tool;
 }
 
 static void on_signal(void *arg, int signo)

@@ -16,8 +16,10 @@ struct app *cli_app(struct cli *cli);
 /* Waits, within bounds, until upstreams have listed their tools, or that of the name; "": all. */
 void cli_await_tools(struct cli *cli, const char *name);
 
-/* Looks a tool up; told with a suggestion when there is none (then the status is CLI_USAGE). */
-const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand);
+/* Looks a tool up. NULL: told, with a suggestion when there is none, or with the reason why its
+ * upstream does not offer it now; *out_status is the exit status. */
+const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *operand,
+				 int *out_status);
 
 /*
  * Calls a tool and runs the loop until its reply is there. SIGINT, SIGTERM and SIGHUP cancel it,

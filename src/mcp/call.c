@@ -193,9 +193,12 @@ static char *progress_token(const json_t *meta)
 static void refuse_unknown(struct mcp_session *s, const struct request *r, struct slice name)
 {
 	struct buf message = BUF_INIT;
+	struct err why = ERR_INIT;
 
 	buf_puts(&message, "Unknown tool: ");
 	buf_append(&message, name.p, name.len < NAME_BYTES_SHOWN ? name.len : NAME_BYTES_SHOWN);
+	if (!tools_are_well(s->config.tools, name, &why))
+		buf_printf(&message, " (%s)", why.text);
 	reply_error(s, r, RPC_INVALID_PARAMS, buf_text(&message));
 	buf_finish(&message);
 }

@@ -103,6 +103,11 @@ bool upstream_has_failed(const struct upstream *up)
 	return up->has_failed;
 }
 
+const char *upstream_trouble(const struct upstream *up)
+{
+	return up->has_failed ? up->trouble.text : "";
+}
+
 struct digest upstream_identity(const struct upstream *up)
 {
 	json_t *what = json_object();

@@ -61,6 +61,8 @@ void upstream_want(struct upstream *up);
 bool upstream_is_ready(const struct upstream *up);
 /* The last start did not succeed. */
 bool upstream_has_failed(const struct upstream *up);
+/* Why the last start did not succeed, with its name; "" when it has not failed. */
+const char *upstream_trouble(const struct upstream *up);
 const char *upstream_name(const struct upstream *up);
 /* Over what says which server it is: a list kept under another one is not its. */
 struct digest upstream_identity(const struct upstream *up);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 struct quote {
+	struct tools_wait wait; /* for an upstream to list it */
 	const struct tool *tool;
 	struct microusd bound;
 	struct microusd key_room;
@@ -20,7 +21,10 @@ struct quote {
 
 static void quote_finish(struct tool_call *call)
 {
-	free(call->state);
+	struct quote *q = call->state;
+
+	tools_wait_cancel(&q->wait);
+	free(q);
 }
 
 static bool step(struct wallet_query *query, struct db *db)
@@ -97,38 +101,69 @@ static bool find_bound(struct tool_call *call, const struct tool *tool, const js
 	return false;
 }
 
-static void start(struct tool_call *call)
+static void refuse_unknown(struct tool_call *call, struct slice name)
 {
-	const json_t *name = json_object_get(call->arguments, "tool");
-	const json_t *arguments = json_object_get(call->arguments, "arguments");
-	const struct tool *tool = tools_find(call->tools, edge_slice(name));
-	struct schema_fault fault;
-	struct microusd bound;
-	struct quote *q;
+	struct err err = ERR_INIT;
+	struct tool_error error;
 
-	if (!tool) {
+	if (tools_are_well(call->tools, name, &err)) {
 		tool_call_bad_field(call, "tool", "there is no such tool");
 		return;
 	}
-	if (arguments && !schema_check(tool_input(tool), arguments, &fault)) {
+	tool_error_init(&error, ERROR_UPSTREAM_ERROR);
+	tool_error_message(&error, "%.*s: %s", (int)name.len, name.p, err.text);
+	tool_error_hint(&error, "Nothing was charged. Ask again when its server runs.");
+	tool_call_error(call, &error);
+}
+
+static void quote_tool(void *arg)
+{
+	struct tool_call *call = arg;
+	struct slice name = edge_slice(json_object_get(call->arguments, "tool"));
+	const json_t *arguments = json_object_get(call->arguments, "arguments");
+	struct quote *q = call->state;
+	struct schema_fault fault;
+
+	q->tool = tools_find(call->tools, name);
+	if (!q->tool) {
+		refuse_unknown(call, name);
+		return;
+	}
+	if (arguments && !schema_check(tool_input(q->tool), arguments, &fault)) {
 		CLEANUP(free_charp)
 		char *field = xasprintf("arguments%s%s", *fault.field ? "." : "", fault.field);
 
 		tool_call_bad_field(call, field, fault.text);
 		return;
 	}
-	if (!find_bound(call, tool, arguments, &bound))
+	if (!find_bound(call, q->tool, arguments, &q->bound))
 		return;
-	q = xzalloc(sizeof(*q));
-	q->tool = tool;
-	q->bound = bound;
 	q->key_room = (struct microusd){INT64_MAX};
-	call->state = q;
-	call->finish = quote_finish;
 	tool_call_query(call, step, done);
 }
 
+static void start(struct tool_call *call)
+{
+	struct slice name = edge_slice(json_object_get(call->arguments, "tool"));
+	struct quote *q = xzalloc(sizeof(*q));
+
+	call->state = q;
+	call->finish = quote_finish;
+	/* One that is known already does not wait. */
+	if (tools_await(call->tools, name, &q->wait, quote_tool, call))
+		quote_tool(call);
+}
+
+/* Only a wait is worth ending; a look at the store is short. */
+static void cancel(struct tool_call *call)
+{
+	const struct quote *q = call->state;
+
+	if (q && q->wait.tools)
+		tool_call_end_cancelled(call);
+}
+
 const struct tool_entry TOOLS_QUOTE[] = {
-	{.name = "quote", .start = start},
+	{.name = "quote", .start = start, .cancel = cancel},
 	{.name = NULL},
 };

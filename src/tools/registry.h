@@ -77,6 +77,8 @@ struct tools_source {
 	bool (*is_listed)(void *arg);
 	/* Likewise; true while a tool of the name may still come. */
 	bool (*may_have)(void *arg, struct slice name);
+	/* False with the reason why a tool of the name is not known, where one may be. */
+	bool (*is_well)(void *arg, struct slice name, struct err *err);
 };
 void tools_set_source(struct tools *tools, const struct tools_source *source);
 /* The source may answer otherwise now: those who wait look again. */

@@ -120,6 +120,9 @@ struct tools_wait {
 MUST_USE bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
 			  void (*fn)(void *arg), void *arg);
 void tools_wait_cancel(struct tools_wait *wait); /* idle is allowed */
+/* Of a tool that is not known: false and err when it may be one of an upstream that does not run
+ * (yet), which says why; true when there is no such tool. */
+MUST_USE bool tools_are_well(const struct tools *tools, struct slice name, struct err *err);
 
 /* Whether the list may ever change, and who is told when it has. */
 struct tools_watch {

@@ -75,6 +75,13 @@ void tools_wait_cancel(struct tools_wait *wait)
 	wait->tools = NULL;
 }
 
+bool tools_are_well(const struct tools *tools, struct slice name, struct err *err)
+{
+	const struct tools_source *source = &tools->source;
+
+	return !source->is_well || source->is_well(source->arg, name, err);
+}
+
 /* Any of them may be gone after one was told. */
 void tools_source_moved(struct tools *tools)
 {

@@ -341,6 +341,47 @@ def test_the_command_line_knows_the_tools():
         assert "no such file" in failed.out + failed.err
 
 
+def test_a_quote_waits_for_the_tool_to_be_listed():
+    with Home(config("--slow-start", "0.7")) as home, home.server() as s:
+        assert s.call_ok("quote", {"tool": "up__echo", "arguments": {"text": "x"}})["hold_tokens"] == 3
+        error = s.call_error("quote", {"tool": "up__nope"}, code="INVALID_ARGUMENTS")
+        assert "no such tool" in error["message"], error
+    with Home(config("--slow-start", "20")) as home, home.server() as s:
+        id = s.send_call("quote", {"tool": "up__echo"})
+        assert s.call_ok("ping")["ok"]
+        s.notify("notifications/cancelled", {"requestId": id})
+        s.send_call("quote", {"tool": "up__echo"})
+        assert s.call_ok("ping")["ok"]
+        began = time.monotonic()
+        s.terminate()
+        assert s.wait_exit() == 0
+        assert time.monotonic() - began < 1
+
+
+def test_a_tool_of_a_server_that_does_not_run_is_refused_with_the_reason():
+    gone = {"upstreams": {"up": {"command": ["/nonexistent/server"], "prices": ANY}}}
+    with Home(gone) as home:
+        with home.server() as s:
+            error = s.call_error("quote", {"tool": "up__echo"}, code="UPSTREAM_ERROR")
+            assert "cannot start /nonexistent/server: No such file" in error["message"], error
+            assert error["retryable"] and "charged" in error["resolution_hint"]
+            assert "no such tool" in s.call_error("quote", {"tool": "x__echo"})["message"]
+            try:
+                s.call("up__echo")
+                assert False
+            except RpcError as e:
+                assert e.code == -32602 and "cannot start" in e.message, e
+        for command in (("quote", "up__echo"), ("call", "up__echo", "{}")):
+            said = home.cli(*command, status=1)
+            assert "upstream up: cannot start /nonexistent/server" in said.err, said.err
+        assert "no tool 'x__echo'" in home.cli("quote", "x__echo", status=2).err
+    with Home(config("--silent", "tools/list", "--silent", "server/discover", "--silent",
+                     "initialize", start_timeout_ms=400)) as home:
+        with home.server() as s:
+            error = s.call_error("quote", {"tool": "up__echo"}, code="UPSTREAM_ERROR")
+            assert "did not answer initialize within 400 ms" in error["message"], error
+
+
 def test_a_missing_variable_fails_its_upstream_alone():
     with Home({"upstreams": {"a": upstream(env={"X": "${env:NOT_THERE}"}), "b": upstream()}}) as home:
         with home.server() as s:

@@ -321,6 +321,14 @@ void tools_wait_cancel(struct tools_wait *wait)
 	(void)wait;
 }
 
+bool tools_are_well(const struct tools *tools, struct slice name, struct err *err)
+{
+	(void)tools;
+	(void)name;
+	(void)err;
+	return true;
+}
+
 void tools_watch_start(struct tools *tools, struct tools_watch *watch, void (*fn)(void *arg),
 		       void *arg)
 {
