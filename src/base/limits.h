@@ -220,6 +220,11 @@ enum {
 	LLM_USD_PER_MILLION_MAX = 100 * 1000,
 	LLM_TOKENS_PER_MESSAGE = 8,
 	LLM_TOKENS_PER_MEDIA = 3000,
+	/* The most that any of the known models counts for an image, whatever its size: gpt-4o-mini
+	 * takes 2833 and 5667 for each of at most 8 tiles (2048 x 768 in squares of 512), where
+	 * others of OpenAI and Anthropic stay below 10000 and most below 2000. */
+	LLM_TOKENS_PER_IMAGE = 2833 + 8 * 5667,
+	LLM_TOKENS_PER_IMAGE_MAX = 1000 * 1000,
 	LLM_MODELS_SHOWN_MAX = 32,
 	LLM_NAME_BYTES_MAX = 200,
 	PRICE_FILE_BYTES_MAX = 16 * 1024 * 1024,

@@ -33,7 +33,7 @@ static const struct field LLM_FIELDS[] = {
 
 struct model_fields {
 	json_t *input, *cached_input, *output;
-	int64_t max_output;
+	int64_t max_output, image_tokens;
 };
 
 static const struct field MODEL_FIELDS[] = {
@@ -42,6 +42,8 @@ static const struct field MODEL_FIELDS[] = {
 	 FIELD_NO_SEEN},
 	{"output", FIELD_JSON, true, offsetof(struct model_fields, output), FIELD_NO_SEEN},
 	{"max_output", FIELD_I64, false, offsetof(struct model_fields, max_output), FIELD_NO_SEEN},
+	{"image_tokens", FIELD_I64, false, offsetof(struct model_fields, image_tokens),
+	 FIELD_NO_SEEN},
 };
 
 static void read_rate(const char *at, const json_t *value, struct decimal *out,
@@ -62,7 +64,8 @@ static void read_rate(const char *at, const json_t *value, struct decimal *out,
 
 static void read_model(const json_t *config, struct llm_model *m, struct faults *faults)
 {
-	struct model_fields f = {.max_output = LLM_MAX_OUTPUT_DEFAULT};
+	struct model_fields f = {.max_output = LLM_MAX_OUTPUT_DEFAULT,
+				 .image_tokens = LLM_TOKENS_PER_IMAGE};
 
 	if (!price_fields(MODEL_FIELDS, ARRAY_LEN(MODEL_FIELDS), config, &f, faults))
 		return;
@@ -75,6 +78,10 @@ static void read_model(const json_t *config, struct llm_model *m, struct faults 
 	if (f.max_output < 1 || f.max_output > LLM_TOKENS_MAX)
 		faults_add(faults, "/max_output", "must be between 1 and %d", LLM_TOKENS_MAX);
 	m->max_output = f.max_output;
+	if (f.image_tokens < 1 || f.image_tokens > LLM_TOKENS_PER_IMAGE_MAX)
+		faults_add(faults, "/image_tokens", "must be between 1 and %d",
+			   LLM_TOKENS_PER_IMAGE_MAX);
+	m->image_tokens = f.image_tokens;
 }
 
 static int compare_models(const void *a, const void *b)
@@ -169,12 +176,57 @@ int64_t price_llm_max_output(const struct price *p, const json_t *arguments)
 
 struct prompt {
 	int64_t bytes, tokens;
+	int64_t image_tokens;
 };
+
+/* What a part is that is not text. */
+static int64_t media_tokens(const json_t *part, const struct prompt *prompt)
+{
+	const char *type = json_string_value(json_object_get(part, "type"));
+
+	if (!type)
+		return 0;
+	if (strstr(type, "image"))
+		return prompt->image_tokens;
+	return strstr(type, "audio") || strstr(type, "file") || strstr(type, "document")
+		       ? LLM_TOKENS_PER_MEDIA
+		       : 0;
+}
+
+static void count_text(const json_t *value, struct prompt *prompt);
+
+/* skipped is the name of a member that is no text; NULL for none. */
+static void count_members(const json_t *object, const char *skipped, struct prompt *prompt)
+{
+	const char *key;
+	json_t *member;
+
+	prompt->tokens += LLM_TOKENS_PER_MESSAGE;
+	/* Iterating does not change it. */
+	json_object_foreach ((json_t *)(uintptr_t)object, key, member) {
+		prompt->bytes += (int64_t)strlen(key);
+		if (!skipped || strcmp(key, skipped) != 0)
+			count_text(member, prompt);
+	}
+}
+
+static void count_object(const json_t *object, struct prompt *prompt)
+{
+	const json_t *type = json_object_get(object, "type");
+	const json_t *image = json_object_get(object, "image_url");
+	bool is_image = json_is_string(type) && json_is_object(image) &&
+			strcmp(json_string_value(type), "image_url") == 0;
+
+	prompt->tokens += media_tokens(object, prompt);
+	count_members(object, is_image ? "image_url" : NULL, prompt);
+	/* The data in its URL are no text, and any other URL is not what the model reads. */
+	if (is_image)
+		count_members(image, "url", prompt);
+}
 
 /* The reader's depth bounds the recursion. */
 static void count_text(const json_t *value, struct prompt *prompt)
 {
-	const char *key, *type = json_string_value(json_object_get(value, "type"));
 	json_t *member;
 	size_t i;
 
@@ -183,15 +235,7 @@ static void count_text(const json_t *value, struct prompt *prompt)
 		prompt->bytes += (int64_t)json_string_length(value);
 		return;
 	case JSON_OBJECT:
-		prompt->tokens += LLM_TOKENS_PER_MESSAGE;
-		if (type && (strstr(type, "image") || strstr(type, "audio") ||
-			     strstr(type, "file") || strstr(type, "document")))
-			prompt->tokens += LLM_TOKENS_PER_MEDIA;
-		/* Iterating does not change it. */
-		json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
-			prompt->bytes += (int64_t)strlen(key);
-			count_text(member, prompt);
-		}
+		count_object(value, prompt);
 		return;
 	case JSON_ARRAY:
 		json_array_foreach (value, i, member)
@@ -207,9 +251,9 @@ static void count_text(const json_t *value, struct prompt *prompt)
 	}
 }
 
-int64_t price_llm_prompt_tokens(const json_t *arguments)
+int64_t price_llm_prompt_tokens(const json_t *arguments, int64_t image_tokens)
 {
-	struct prompt prompt = {0};
+	struct prompt prompt = {.image_tokens = image_tokens};
 
 	if (arguments)
 		count_text(arguments, &prompt);
@@ -260,7 +304,8 @@ bool llm_bound(const struct price *p, const json_t *arguments, bool is_own_key,
 
 	if (!model)
 		return false;
-	if (!bound_of(p, model, price_llm_prompt_tokens(arguments), max, is_own_key, out))
+	if (!bound_of(p, model, price_llm_prompt_tokens(arguments, model->image_tokens), max,
+		      is_own_key, out))
 		return err_set(err, "max_tokens: is too large");
 	return true;
 }
@@ -268,13 +313,14 @@ bool llm_bound(const struct price *p, const json_t *arguments, bool is_own_key,
 bool price_llm_affordable(const struct price *p, const json_t *arguments, bool is_own_key,
 			  struct microusd limit, int64_t *out)
 {
-	int64_t fits = 0, above, prompt = price_llm_prompt_tokens(arguments);
+	int64_t fits = 0, above, prompt;
 	const struct llm_model *model = p->kind == PRICE_LLM
 						? read_arguments(p, arguments, &above, NULL)
 						: NULL;
 
 	if (!model)
 		return false;
+	prompt = price_llm_prompt_tokens(arguments, model->image_tokens);
 	/* More than was asked for is not proposed: fits <= asked < above. */
 	above++;
 	while (above - fits > 1) {
@@ -326,7 +372,7 @@ struct charge price_estimate(const struct price *p, const struct price_facts *fa
 		return c;
 	model = read_arguments(p, facts->arguments, &max, NULL);
 	CHECK(model); /* there was a bound */
-	usage.input = price_llm_prompt_tokens(facts->arguments);
+	usage.input = price_llm_prompt_tokens(facts->arguments, model->image_tokens);
 	usage.output = ((int64_t)output_bytes + TOKEN_BYTES - 1) / TOKEN_BYTES;
 	if (usage.output > max)
 		usage.output = max;

@@ -30,7 +30,8 @@ enum price_kind {
 struct llm_model {
 	char *name; /* owned */
 	struct decimal input, cached_input, output;
-	int64_t max_output; /* of a call without max_tokens; LLM_MAX_OUTPUT_DEFAULT by default */
+	int64_t max_output;   /* of a call without max_tokens; LLM_MAX_OUTPUT_DEFAULT by default */
+	int64_t image_tokens; /* that an image takes at most; LLM_TOKENS_PER_IMAGE by default */
 };
 
 struct price {
@@ -129,10 +130,11 @@ int64_t price_llm_max_output(const struct price *p, const json_t *arguments);
 /*
  * An upper estimate of a prompt's tokens: one for each two bytes of text in the arguments (English
  * takes about four bytes a token, code three, CJK and base64 two, so ordinary text stays below),
- * LLM_TOKENS_PER_MESSAGE for each object in them, and LLM_TOKENS_PER_MEDIA for each part that is
- * not text, whose data counts as well. Only media behind an URL can be far larger.
+ * LLM_TOKENS_PER_MESSAGE for each object in them, image_tokens for each image, whose data or URL
+ * does not count, and LLM_TOKENS_PER_MEDIA for each part that is neither text nor image, whose data
+ * counts as well. Only such media behind an URL can be far larger.
  */
-int64_t price_llm_prompt_tokens(const json_t *arguments);
+int64_t price_llm_prompt_tokens(const json_t *arguments, int64_t image_tokens);
 /* The largest max_tokens whose bound is within limit; false when not even 1 is. Needs a bound. */
 MUST_USE bool price_llm_affordable(const struct price *p, const json_t *arguments, bool is_own_key,
 				   struct microusd limit, int64_t *out);

@@ -7,6 +7,7 @@
 #include "providers/http_answer.h"
 #include "providers/http_request.h"
 #include "providers/llm_config.h"
+#include "providers/llm_parts.h"
 #include "json/edge.h"
 
 #include <stdlib.h>
@@ -337,23 +338,6 @@ static void on_linger(void *arg)
 		end_failed(run, "the provider's answer is empty");
 }
 
-/* NULL when the arguments can be put to the provider. The tool's schema has said so already. */
-static const char *fault_of_messages(const json_t *messages)
-{
-	size_t n = json_array_size(messages);
-
-	if (!n)
-		return "must be a list of messages";
-	for (size_t i = 0; i < n; i++) {
-		const json_t *message = json_array_get(messages, i);
-
-		if (!json_is_string(json_object_get(message, "role")) ||
-		    !json_is_string(json_object_get(message, "content")))
-			return "must have a role and a text each";
-	}
-	return NULL;
-}
-
 /* Writes the request's body. False: the execution was refused. */
 static bool make_body(struct llm_provider *p, struct execution *x, struct buf *out)
 {
@@ -370,7 +354,7 @@ static bool make_body(struct llm_provider *p, struct execution *x, struct buf *o
 		.is_stream = c->is_stream,
 		.max_tokens_name = c->max_tokens_name,
 	};
-	const char *fault = fault_of_messages(call.messages);
+	const char *fault = llm_messages_fault(call.messages);
 	struct emit e;
 
 	if (!model || !*model) {

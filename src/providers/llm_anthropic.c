@@ -3,6 +3,7 @@
 #include "providers/llm_api.h"
 
 #include "base/limits.h"
+#include "providers/llm_parts.h"
 #include "json/edge.h"
 
 #include <stdlib.h>
@@ -13,6 +14,15 @@ static bool is_role(const json_t *message, const char *role)
 	return slice_eq(edge_slice(json_object_get(message, "role")), role);
 }
 
+static void add_paragraph(struct buf *out, struct slice text)
+{
+	if (!text.len)
+		return;
+	if (out->len)
+		buf_puts(out, "\n\n");
+	buf_append(out, text.p, text.len);
+}
+
 /* What the system says stands apart from the conversation. */
 static void write_system(const struct llm_call *call, struct emit *e)
 {
@@ -21,19 +31,64 @@ static void write_system(const struct llm_call *call, struct emit *e)
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *message = json_array_get(call->messages, i);
-		struct slice content = edge_slice(json_object_get(message, "content"));
+		const json_t *content = json_object_get(message, "content");
 
-		if (!is_role(message, "system") || !content.len)
-			continue;
-		if (text.len)
-			buf_puts(&text, "\n\n");
-		buf_append(&text, content.p, content.len);
+		for (size_t j = 0; is_role(message, "system") && j < llm_parts_count(content); j++)
+			add_paragraph(&text, llm_part_at(content, j).text);
 	}
 	if (text.len) {
 		emit_key(e, "system");
 		emit_slice(e, buf_slice(&text));
 	}
 	buf_finish(&text);
+}
+
+static void write_part(const struct llm_part *part, struct emit *e)
+{
+	emit_object(e);
+	emit_key_text(e, "type", part->kind == LLM_PART_TEXT ? "text" : "image");
+	if (part->kind == LLM_PART_TEXT) {
+		emit_key(e, "text");
+		emit_slice(e, part->text);
+		emit_object_end(e);
+		return;
+	}
+	emit_key(e, "source");
+	emit_object(e);
+	emit_key_text(e, "type", part->kind == LLM_PART_IMAGE_URL ? "url" : "base64");
+	if (part->kind == LLM_PART_IMAGE_URL) {
+		emit_key(e, "url");
+		emit_slice(e, part->text);
+	} else {
+		emit_key(e, "media_type");
+		emit_slice(e, part->media_type);
+		emit_key(e, "data");
+		emit_slice(e, part->base64);
+	}
+	emit_object_end(e);
+	emit_object_end(e);
+}
+
+static void write_message(const json_t *message, struct emit *e)
+{
+	const json_t *content = json_object_get(message, "content");
+
+	if (json_is_string(content)) {
+		emit_json(e, message);
+		return;
+	}
+	emit_object(e);
+	emit_key(e, "role");
+	emit_json(e, json_object_get(message, "role"));
+	emit_key(e, "content");
+	emit_array(e);
+	for (size_t i = 0; i < llm_parts_count(content); i++) {
+		struct llm_part part = llm_part_at(content, i);
+
+		write_part(&part, e);
+	}
+	emit_array_end(e);
+	emit_object_end(e);
 }
 
 static size_t write_messages(const struct llm_call *call, struct emit *e)
@@ -47,7 +102,7 @@ static size_t write_messages(const struct llm_call *call, struct emit *e)
 
 		if (is_role(message, "system"))
 			continue;
-		emit_json(e, message);
+		write_message(message, e);
 		written++;
 	}
 	emit_array_end(e);

@@ -14,7 +14,7 @@
 
 struct llm_call {
 	const char *model;         /* the provider's name */
-	const json_t *messages;    /* [{"role", "content"}], checked */
+	const json_t *messages;    /* [{"role", "content"}], checked: see llm_parts.h */
 	const json_t *temperature; /* NULL for none */
 	const json_t *stop;        /* a text, a list of texts, or NULL */
 	int64_t max_tokens;        /* 0 for none */

@@ -33,6 +33,7 @@ def chat(url, api, **provider):
 
 MODELS = {name: {"input": 1000, "output": 2000, "max_output": 20}
           for name in ("m", "die", "zero", "no-usage")}
+MODELS["sees"] = {"input": 1, "output": 2, "max_output": 20, "image_tokens": 1600}
 
 
 def priced(url, api, unknown="hold", **provider):
@@ -161,6 +162,26 @@ def test_models_answer_in_one_shape():
         s.server.call_error("openai", {"model": "m", "messages": []}, "INVALID_ARGUMENTS")
         s.server.call_error("openai", {"model": "m", "messages": [{"role": "tool", "content": ""}]},
                             "INVALID_ARGUMENTS")
+
+
+def test_images_are_held_as_images_and_charged_by_usage():
+    with Stage() as s:
+        data = "data:image/png;base64," + "iVBORw0KGgo=" * 20000
+        parts = [{"type": "text", "text": "one two three"},
+                 {"type": "image_url", "image_url": {"url": data}}]
+        asked = {"model": "sees", "messages": [{"role": "user", "content": parts}]}
+        for tool in ("openai", "anthropic_stream"):
+            answer = content_of(tool, s.server.call(tool, asked))
+            assert answer["content"] == "You said: one two three", answer
+            assert answer["usage"]["input_tokens"] == 3 + 1105
+        hold = s.server.call_ok("quote", {"tool": "priced", "arguments": asked})["max_usd"]
+        # 1108 in, 5 out: (0.001108 + 0.000010) x 1.05; held are 1600 for the image, not its data.
+        assert usage_of(s.server.call("priced", asked))["cost"] == 0.001174
+        assert 0.0017 < hold < 0.0020, hold
+        error = s.server.call_error("priced", {"model": "sees", "messages": [
+            {"role": "user", "content": [{"type": "image_url", "image_url": {
+                "url": "http://127.0.0.1/x.png"}}]}]}, "INVALID_ARGUMENTS")
+        assert error["field"] == "messages" and "https://" in error["message"], error
 
 
 def test_a_model_is_charged_by_its_usage():

@@ -7,7 +7,8 @@
  *	GET  /v1/companies/DOMAIN   a plain API: {"data": {"domain", "name", "cost"}}
  *	GET  /control/requests      "METHOD PATH KEY" a line
  *
- * The answer is "You said: " and the last message. A word is a token; the model says how it goes:
+ * The answer is "You said: " and the last message, or its first text. A word is a token, and an
+ *image is 1105; the model says how it goes:
  *
  *	die        the connection breaks after the first words
  *	hang       silence after the first words
@@ -31,6 +32,7 @@
 #include <unistd.h>
 
 enum {
+	IMAGE_TOKENS = 1105, /* one of 2048 x 4096, as OpenAI counts it */
 	UPLOAD_BYTES_MAX = 16 * 1024 * 1024,
 };
 
@@ -63,17 +65,28 @@ static int64_t words_of(const char *text)
 	return n;
 }
 
+static int64_t content_words(const json_t *content)
+{
+	int64_t n = 0;
+
+	if (json_is_string(content))
+		return words_of(json_string_value(content));
+	for (size_t i = 0; i < json_array_size(content); i++) {
+		const char *text = json_string_value(
+			json_object_get(json_array_get(content, i), "text"));
+
+		n += text ? words_of(text) : IMAGE_TOKENS;
+	}
+	return n;
+}
+
 static int64_t prompt_words(const struct wish *w)
 {
 	const json_t *messages = json_object_get(w->body, "messages");
 	int64_t n = 0;
 
-	for (size_t i = 0; i < json_array_size(messages); i++) {
-		const char *text = json_string_value(
-			json_object_get(json_array_get(messages, i), "content"));
-
-		n += text ? words_of(text) : 0;
-	}
+	for (size_t i = 0; i < json_array_size(messages); i++)
+		n += content_words(json_object_get(json_array_get(messages, i), "content"));
 	return n;
 }
 
@@ -287,6 +300,15 @@ static enum MHD_Result reply_reason(struct MHD_Connection *c, unsigned status, c
 	return reply_text(c, status, "application/json", text);
 }
 
+static const char *said(const json_t *content)
+{
+	const char *text = json_string_value(content);
+
+	for (size_t i = 0; i < json_array_size(content) && !text; i++)
+		text = json_string_value(json_object_get(json_array_get(content, i), "text"));
+	return text;
+}
+
 static enum MHD_Result chat(struct MHD_Connection *c, bool is_anthropic, const struct buf *body)
 {
 	struct wish *w = xzalloc(sizeof(*w));
@@ -299,8 +321,8 @@ static enum MHD_Result chat(struct MHD_Connection *c, bool is_anthropic, const s
 	model = json_string_value(json_object_get(w->body, "model"));
 	w->connection = c;
 	w->model = model ? model : "";
-	w->said = json_string_value(json_object_get(
-		json_array_get(messages, json_array_size(messages) - 1), "content"));
+	w->said = said(json_object_get(json_array_get(messages, json_array_size(messages) - 1),
+				       "content"));
 	w->is_stream = json_is_true(json_object_get(w->body, "stream"));
 	w->is_anthropic = is_anthropic;
 	w->dies = is_model(w, "die");

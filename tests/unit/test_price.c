@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "pricing/book.h"
 #include "json/edge.h"
 
@@ -247,10 +248,7 @@ START_TEST(the_bound_covers_the_prompt_and_all_output)
 		"012345678901234567890123456789\"}]}";
 	CLEANUP(edge_decref) json_t *ask = json(ASK);
 	CLEANUP(edge_decref) json_t *none = json("{\"model\":\"big\",\"max_tokens\":null}");
-	CLEANUP(edge_decref)
-	json_t *media = json("{\"model\":\"big\",\"messages\":[{\"content\":[{\"type\":"
-			     "\"image_url\",\"image_url\":{\"url\":\"x\"}}]}]}");
-	int64_t tokens = price_llm_prompt_tokens(ask);
+	int64_t tokens = price_llm_prompt_tokens(ask, LLM_TOKENS_PER_IMAGE);
 	struct llm_usage all = used(tokens, 0, 50);
 	struct charge c;
 
@@ -259,8 +257,77 @@ START_TEST(the_bound_covers_the_prompt_and_all_output)
 	ck_assert_int_eq(bound(&p, ASK, false, NULL), charge(&p, ASK, NULL, all, false, &c));
 	ck_assert_int_eq(price_llm_max_output(&p, ask), 50);
 	ck_assert_int_eq(price_llm_max_output(&p, none), 100);
-	ck_assert_int_ge(price_llm_prompt_tokens(media), 3000);
 	price_finish(&p);
+}
+END_TEST
+
+static int64_t tokens_of(const char *text, int64_t image_tokens)
+{
+	CLEANUP(edge_decref) json_t *arguments = json(text);
+
+	return price_llm_prompt_tokens(arguments, image_tokens);
+}
+
+/* As the schema has them, with n images of so many bytes and a text. */
+static char *with_images(size_t n, size_t bytes)
+{
+	struct buf out = BUF_INIT;
+
+	buf_puts(&out, "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\","
+		       "\"content\":[{\"type\":\"text\",\"text\":\"what?\"}");
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(&out, ",{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
+		for (size_t j = 0; j < bytes; j++)
+			buf_putc(&out, 'x');
+		buf_puts(&out, "\",\"detail\":\"high\"}}");
+	}
+	buf_puts(&out, "]}]}");
+	return buf_steal(&out);
+}
+
+START_TEST(an_image_counts_as_one_whatever_its_data)
+{
+	CLEANUP(free_charp) char *none = with_images(0, 0);
+	CLEANUP(free_charp) char *one = with_images(1, 10), *big = with_images(1, 100000);
+	CLEANUP(free_charp) char *three = with_images(3, 10);
+	int64_t text = tokens_of(none, 1000);
+	int64_t first = tokens_of(one, 1000) - text;
+
+	ck_assert_int_eq(LLM_TOKENS_PER_IMAGE, 48169);
+	/* The rest is the names around it. */
+	ck_assert_int_ge(first, 1000);
+	ck_assert_int_le(first, 1060);
+	ck_assert_int_eq(tokens_of(big, 1000), tokens_of(one, 1000));
+	ck_assert_int_eq(tokens_of(one, 5000) - tokens_of(one, 1000), 4000);
+	ck_assert_int_ge(tokens_of(three, 1000), text + 3000);
+	/* What only looks like one is text, too. */
+	ck_assert_int_ge(tokens_of("{\"image_url\":{\"url\":\"0123456789\"}}", 1000), 5);
+	ck_assert_int_ge(
+		tokens_of("{\"type\":\"image_url\",\"text\":\"0123456789012345678901234567890"
+			  "12345678901234567890\"}",
+			  1),
+		25);
+	ck_assert_int_ge(tokens_of("{\"type\":\"input_audio\",\"data\":\"0123\"}", 1),
+			 LLM_TOKENS_PER_MEDIA);
+}
+END_TEST
+
+START_TEST(the_bound_of_an_image_is_the_models)
+{
+	struct price p = price_of("{\"kind\":\"llm\",\"markup\":1,\"models\":{"
+				  "\"m\":{\"input\":1,\"output\":1,\"image_tokens\":1600}}}");
+	struct price other = price_of("{\"kind\":\"llm\",\"markup\":1,\"models\":{"
+				      "\"m\":{\"input\":1,\"output\":1}}}");
+	CLEANUP(free_charp) char *one = with_images(1, 10);
+	int64_t own = bound(&p, one, false, NULL), most = bound(&other, one, false, NULL);
+
+	ck_assert_int_gt(own, 1600);
+	ck_assert_int_eq(most - own, LLM_TOKENS_PER_IMAGE - 1600);
+	price_finish(&p);
+	price_finish(&other);
+	assert_refused("{\"kind\":\"llm\",\"models\":{\"m\":{\"input\":1,\"output\":1,"
+		       "\"image_tokens\":0}}}",
+		       "models: m: image_tokens: must be between 1 and 1000000");
 }
 END_TEST
 
@@ -352,4 +419,5 @@ UNIT_MAIN("price", a_price_is_a_number_or_a_decimal_in_a_string,
 	  a_version_names_the_content_of_a_price, units_are_counted_and_never_pass_the_hold,
 	  ones_own_key_pays_the_fee_only, tokens_are_priced_to_the_pico_dollar_and_rounded_once,
 	  an_unknown_model_has_no_price, the_bound_covers_the_prompt_and_all_output,
+	  an_image_counts_as_one_whatever_its_data, the_bound_of_an_image_is_the_models,
 	  what_is_affordable_is_exact, an_org_may_have_prices_of_its_own, a_price_tells_itself)
