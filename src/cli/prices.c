@@ -61,7 +61,8 @@ static void take_entry(struct import *import, const char *name, const json_t *en
 {
 	const json_t *cached = json_object_get(entry, "cache_read_input_token_cost");
 	const json_t *max = json_object_get(entry, "max_output_tokens");
-	struct decimal input, output, cached_input;
+	const json_t *write = json_object_get(entry, "cache_creation_input_token_cost");
+	struct decimal input, output, cached_input, cache_write;
 	struct emit *e = &import->emit;
 	int64_t max_output;
 
@@ -79,6 +80,8 @@ static void take_entry(struct import *import, const char *name, const json_t *en
 	emit_rate(e, "input", input);
 	if (cached && read_rate(import, cached, &cached_input))
 		emit_rate(e, "cached_input", cached_input);
+	if (write && read_rate(import, write, &cache_write))
+		emit_rate(e, "cache_write", cache_write);
 	emit_rate(e, "output", output);
 	if (edge_i64(max, &max_output) && max_output >= 1 && max_output <= LLM_TOKENS_MAX)
 		emit_key_i64(e, "max_output", max_output);
@@ -152,6 +155,20 @@ static bool is_price_sound(json_t *config, const char *tool, struct err *err)
 	return !err_is_set(err);
 }
 
+/* What no such file says stays as the operator has set it. */
+static void keep_image_tokens(const json_t *from, json_t *models)
+{
+	const char *name;
+	json_t *model;
+
+	json_object_foreach (models, name, model) {
+		json_t *kept = json_object_get(json_object_get(from, name), "image_tokens");
+
+		if (kept)
+			CHECK(json_object_set(model, "image_tokens", kept) == 0);
+	}
+}
+
 /* Puts the models into the price of a tool: those of the same name are replaced, others stay. */
 static int merge(struct cli *cli, struct import *import, const char *path, const char *tool)
 {
@@ -173,7 +190,9 @@ static int merge(struct cli *cli, struct import *import, const char *path, const
 		return cli_fail_field(cli, "tool", NULL,
 				      "'%s' is no tool of %s with a price of kind llm", tool, path);
 	models = edge_parse(buf_slice(&import->models), &err);
-	CHECK(models && json_object_update(into, models) == 0);
+	CHECK(models);
+	keep_image_tokens(into, models);
+	CHECK(json_object_update(into, models) == 0);
 	edge_dump(config, false, &text);
 	json_indent(buf_slice(&text), &pretty);
 	buf_putc(&pretty, '\n');

@@ -32,13 +32,15 @@ static const struct field LLM_FIELDS[] = {
 };
 
 struct model_fields {
-	json_t *input, *cached_input, *output;
+	json_t *input, *cached_input, *cache_write, *output;
 	int64_t max_output, image_tokens;
 };
 
 static const struct field MODEL_FIELDS[] = {
 	{"input", FIELD_JSON, true, offsetof(struct model_fields, input), FIELD_NO_SEEN},
 	{"cached_input", FIELD_JSON, false, offsetof(struct model_fields, cached_input),
+	 FIELD_NO_SEEN},
+	{"cache_write", FIELD_JSON, false, offsetof(struct model_fields, cache_write),
 	 FIELD_NO_SEEN},
 	{"output", FIELD_JSON, true, offsetof(struct model_fields, output), FIELD_NO_SEEN},
 	{"max_output", FIELD_I64, false, offsetof(struct model_fields, max_output), FIELD_NO_SEEN},
@@ -71,10 +73,12 @@ static void read_model(const json_t *config, struct llm_model *m, struct faults 
 		return;
 	read_rate("/input", f.input, &m->input, faults);
 	read_rate("/output", f.output, &m->output, faults);
+	m->cached_input = m->input;
 	if (f.cached_input)
 		read_rate("/cached_input", f.cached_input, &m->cached_input, faults);
-	else
-		m->cached_input = m->input;
+	m->cache_write = m->input;
+	if (f.cache_write)
+		read_rate("/cache_write", f.cache_write, &m->cache_write, faults);
 	if (f.max_output < 1 || f.max_output > LLM_TOKENS_MAX)
 		faults_add(faults, "/max_output", "must be between 1 and %d", LLM_TOKENS_MAX);
 	m->max_output = f.max_output;
@@ -174,6 +178,11 @@ int64_t price_llm_max_output(const struct price *p, const json_t *arguments)
 	return p->kind == PRICE_LLM && read_arguments(p, arguments, &max, NULL) ? max : 0;
 }
 
+bool llm_model_has_cache_write(const struct llm_model *m)
+{
+	return decimal_cmp(m->cache_write, m->input) != 0;
+}
+
 struct prompt {
 	int64_t bytes, tokens;
 	int64_t image_tokens;
@@ -265,8 +274,9 @@ static bool cost(const struct price *p, const struct llm_model *m, const struct 
 		 bool is_own_key, struct charge *out)
 {
 	const struct unit_line lines[] = {
-		{usage->input - usage->cached_input, m->input},
+		{usage->input - usage->cached_input - usage->cache_write, m->input},
 		{usage->cached_input, m->cached_input},
+		{usage->cache_write, m->cache_write},
 		{usage->output, m->output},
 	};
 	struct charge c = {.has_raw_cost = true, .markup = is_own_key ? p->fee : p->markup};
@@ -278,18 +288,23 @@ static bool cost(const struct price *p, const struct llm_model *m, const struct 
 	return true;
 }
 
-/* A cached token may be dearer than another (Anthropic's writes are): the dearer of both. */
+/* All of the prompt may be read from a cache or written to one, which may be dearer than another
+ * token (Anthropic's writes are): the dearest of the three. */
 static bool bound_of(const struct price *p, const struct llm_model *m, int64_t prompt_tokens,
 		     int64_t max_output, bool is_own_key, struct microusd *out)
 {
-	bool is_dearer = decimal_cmp(m->cached_input, m->input) > 0;
-	struct llm_usage usage = {
-		.input = prompt_tokens,
-		.cached_input = is_dearer ? prompt_tokens : 0,
-		.output = max_output,
-	};
+	struct llm_usage usage = {.input = prompt_tokens, .output = max_output};
+	struct decimal dearest = m->input;
 	struct charge c;
 
+	if (decimal_cmp(m->cached_input, dearest) > 0) {
+		usage.cached_input = prompt_tokens;
+		dearest = m->cached_input;
+	}
+	if (decimal_cmp(m->cache_write, dearest) > 0) {
+		usage.cached_input = 0;
+		usage.cache_write = prompt_tokens;
+	}
 	if (!cost(p, m, &usage, is_own_key, &c))
 		return false;
 	*out = c.amount;
@@ -342,7 +357,8 @@ bool price_llm_affordable(const struct price *p, const json_t *arguments, bool i
 static bool usage_is_sound(const struct llm_usage *u)
 {
 	return u->is_known && u->input >= 0 && u->output >= 0 && u->cached_input >= 0 &&
-	       u->cached_input <= u->input;
+	       u->cached_input <= u->input && u->cache_write >= 0 &&
+	       u->cache_write <= u->input - u->cached_input;
 }
 
 bool llm_charge(const struct price *p, const struct price_facts *facts, struct charge *out,

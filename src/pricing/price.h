@@ -29,7 +29,7 @@ enum price_kind {
 /* USD for a million tokens. */
 struct llm_model {
 	char *name; /* owned */
-	struct decimal input, cached_input, output;
+	struct decimal input, cached_input, cache_write, output;
 	int64_t max_output;   /* of a call without max_tokens; LLM_MAX_OUTPUT_DEFAULT by default */
 	int64_t image_tokens; /* that an image takes at most; LLM_TOKENS_PER_IMAGE by default */
 };
@@ -60,12 +60,13 @@ struct price {
 	struct microusd bound, bound_own_key;
 };
 
-/* What a model used. input counts all prompt tokens, those read from a cache among them; output
- * counts reasoning tokens, too. */
+/* What a model used. input counts all prompt tokens, those read from a cache and those written to
+ * one among them; output counts reasoning tokens, too. */
 struct llm_usage {
 	bool is_known;
 	int64_t input;
 	int64_t cached_input;
+	int64_t cache_write;
 	int64_t output;
 };
 
@@ -127,6 +128,8 @@ bool price_needs_result(const struct price *p);
  * model's max_output; the provider must be sent the same. 0 for other kinds or a bad model.
  */
 int64_t price_llm_max_output(const struct price *p, const json_t *arguments);
+/* The model has a rate of its own for what is written to a cache. */
+bool llm_model_has_cache_write(const struct llm_model *m);
 /*
  * An upper estimate of a prompt's tokens: one for each two bytes of text in the arguments (English
  * takes about four bytes a token, code three, CJK and base64 two, so ordinary text stays below),

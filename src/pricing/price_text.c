@@ -85,6 +85,8 @@ static void emit_models(struct emit *e, const struct price *p)
 		emit_object(e);
 		emit_key_decimal(e, "input", m->input);
 		emit_key_decimal(e, "cached_input", m->cached_input);
+		if (llm_model_has_cache_write(m))
+			emit_key_decimal(e, "cache_write", m->cache_write);
 		emit_key_decimal(e, "output", m->output);
 		emit_object_end(e);
 	}

@@ -53,6 +53,7 @@ static struct llm_usage usage_of(const struct echo_provider *p, const struct exe
 
 	usage.input = count_of(given, "input");
 	usage.cached_input = count_of(given, "cached_input");
+	usage.cache_write = count_of(given, "cache_write");
 	usage.output = count_of(given, "output");
 	return usage;
 }

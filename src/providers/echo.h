@@ -5,8 +5,8 @@
  * {"kind": "echo", "delay_ms": 0, "outcome": "ok|5xx|4xx|timeout|garbage|broken|stalled",
  * "usage": false}: answers {"echo": ARGUMENTS} after a delay, or fails in the named way; broken and
  * stalled have begun their content by then. With usage it says the usage that the argument `usage`
- * ({"input", "cached_input", "output"}) holds, as a model would, and none where it is absent. For
- * tests, demos and benchmarks.
+ * ({"input", "cached_input", "cache_write", "output"}) holds, as a model would, and none where it
+ * is absent. For tests, demos and benchmarks.
  */
 
 #include "providers/provider.h"

@@ -135,6 +135,8 @@ static void put_answer(const struct llm_run *run, struct buf *out)
 		emit_object(&e);
 		emit_key_i64(&e, "input_tokens", a->usage.input);
 		emit_key_i64(&e, "cached_input_tokens", a->usage.cached_input);
+		if (a->usage.cache_write)
+			emit_key_i64(&e, "cache_write_tokens", a->usage.cache_write);
 		emit_key_i64(&e, "output_tokens", a->usage.output);
 		emit_object_end(&e);
 	} else {

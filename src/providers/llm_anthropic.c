@@ -138,8 +138,9 @@ static bool anthropic_write(const struct llm_call *call, struct emit *e, const c
 	return written > 0;
 }
 
-/* input_tokens leaves out what was read from the cache and what was written to it. What stands
- * there replaces what was known: a stream says its output more than once. */
+/* input_tokens leaves out what was read from the cache and what was written to it, which has a
+ * price of its own. What stands there replaces what was known: a stream says its output more than
+ * once. */
 static bool read_counts(const json_t *usage, struct llm_usage *u)
 {
 	int64_t fresh, read, written;
@@ -153,6 +154,7 @@ static bool read_counts(const json_t *usage, struct llm_usage *u)
 			return false;
 		u->input = fresh + read + written;
 		u->cached_input = read;
+		u->cache_write = written;
 	}
 	return llm_count(usage, "output_tokens", false, &u->output);
 }

@@ -15,6 +15,10 @@ static void emit_model(struct emit *e, const char *tool, const struct price *pri
 	emit_decimal(e, model->input);
 	emit_key(e, "cached_input_usd_per_million");
 	emit_decimal(e, model->cached_input);
+	if (llm_model_has_cache_write(model)) {
+		emit_key(e, "cache_write_usd_per_million");
+		emit_decimal(e, model->cache_write);
+	}
 	emit_key(e, "output_usd_per_million");
 	emit_decimal(e, model->output);
 	emit_key(e, "markup");

@@ -235,21 +235,23 @@ def test_prices_are_imported_by_their_text():
                  "output_cost_per_token": 6e-07, "cache_read_input_token_cost": 7.5e-08,
                  "max_output_tokens": 16384},
         "tiny": {"mode": "chat", "litellm_provider": "other", "input_cost_per_token": 3.75e-08,
-                 "output_cost_per_token": 1.5e-07, "max_output_tokens": "many"},
+                 "output_cost_per_token": 1.5e-07, "max_output_tokens": "many",
+                 "cache_creation_input_token_cost": 4.6875e-08},
         "image": {"mode": "image_generation", "input_cost_per_token": 1e-06,
                   "output_cost_per_token": 1e-06},
         "unpriced": {"mode": "chat", "litellm_provider": "openai"},
     }
     mini = '"mini":{"input":0.15,"cached_input":0.075,"output":0.6,"max_output":16384}'
     config = {"tools": {"chat": {"price": {"kind": "llm", "models": {
-        "mini": {"input": 9, "output": 9}, "own": {"input": 1, "output": 1}}},
+        "mini": {"input": 9, "output": 9, "image_tokens": 1600}, "own": {"input": 1, "output": 1}}},
         "provider": {"kind": "echo", "usage": True}}}}
     with Home(config) as home:
         path = os.path.join(home.path, "prices.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump(entries, f)
         run = home.cli("prices", "import", path, "--json")
-        assert run.out.strip() == "{%s,\"tiny\":{\"input\":0.0375,\"output\":0.15}}" % mini
+        tiny = '"tiny":{"input":0.0375,"cache_write":0.046875,"output":0.15}'
+        assert run.out.strip() == "{%s,%s}" % (mini, tiny)
         assert "2 models; left out: 1 without a price by token, 2 others" in run.err, run.err
         run = home.cli("prices", "import", path, "--provider", "openai", "--json")
         assert run.out.strip() == "{%s}" % mini
@@ -262,11 +264,20 @@ def test_prices_are_imported_by_their_text():
         home.cli("prices", "import", path, "--into", home.env["FAREBOX_CONFIG"], "--tool", "chat")
         with open(home.env["FAREBOX_CONFIG"], encoding="utf-8") as f:
             models = json.load(f)["tools"]["chat"]["price"]["models"]
+        assert models["mini"]["image_tokens"] == 1600
         assert models["mini"]["input"] == 0.15 and set(models) == {"mini", "own", "tiny"}, models
         with home.server() as s:
             usage = {"input": 1000000, "cached_input": 0, "output": 0}
             cost = usage_of(s.call("chat", {"model": "tiny", "max_tokens": 1, "usage": usage}))
             assert cost["cost"] == 0.039375, cost
+            usage["cache_write"] = 1000000
+            cost = usage_of(s.call("chat", {"model": "tiny", "max_tokens": 1, "usage": usage}))
+            assert cost["cost"] == 0.049219, cost  # 0.046875 x 1.05, rounded up
+            models = s.call_ok("list_models")["models"]
+            assert [m.get("cache_write_usd_per_million") for m in models] == [None, None, 0.046875]
+            prices = s.call_ok("get_token_balance")["prices"]
+            assert [p["models"]["tiny"] for p in prices if p["tool"] == "chat"] == [
+                {"input": 0.0375, "cached_input": 0.0375, "cache_write": 0.046875, "output": 0.15}]
 
 
 main()

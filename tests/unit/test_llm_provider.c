@@ -166,8 +166,9 @@ START_TEST(anthropic_is_asked_and_read)
 		api_structured(&s),
 		"{\"model\":\"claude-x\",\"content\":\"Hi you\",\"finish_reason\":\"stop\","
 		"\"usage\":{\"input_tokens\":105,\"cached_input_tokens\":90,"
-		"\"output_tokens\":7}}");
+		"\"cache_write_tokens\":5,\"output_tokens\":7}}");
 	ck_assert(usage_is(&s, 105, 90, 7));
+	ck_assert_int_eq(s.result.usage.cache_write, 5);
 	check_schema(&s);
 	ck_assert_int_eq(api_run(&s, p, "{'model':'m','messages':[{'role':'system','content':''}]}",
 				 NULL, LONG_MS),

@@ -72,6 +72,13 @@ static struct llm_usage used(int64_t input, int64_t cached, int64_t output)
 		.is_known = true, .input = input, .cached_input = cached, .output = output};
 }
 
+static int64_t tokens_of(const char *text, int64_t image_tokens)
+{
+	CLEANUP(edge_decref) json_t *arguments = json(text);
+
+	return price_llm_prompt_tokens(arguments, image_tokens);
+}
+
 START_TEST(a_price_is_a_number_or_a_decimal_in_a_string)
 {
 	struct price a = price_of("{\"kind\":\"flat\",\"tokens\":7.5}");
@@ -220,6 +227,59 @@ START_TEST(tokens_are_priced_to_the_pico_dollar_and_rounded_once)
 }
 END_TEST
 
+START_TEST(what_is_written_to_a_cache_has_a_price_of_its_own)
+{
+	struct price p = price_of("{\"kind\":\"llm\",\"markup\":1.05,\"models\":{"
+				  "\"c\":{\"input\":3,\"cached_input\":0.3,\"cache_write\":3.75,"
+				  "\"output\":15},\"d\":{\"input\":3,\"output\":15},"
+				  "\"cheap\":{\"input\":3,\"cache_write\":0.000001,\"output\":15},"
+				  "\"dear\":{\"input\":1,\"cached_input\":9,\"cache_write\":5,"
+				  "\"output\":15}}}");
+	struct llm_usage u = {.is_known = true, .input = 100, .cached_input = 50, .output = 10};
+	static const char ASK[] = "{\"model\":\"c\",\"max_tokens\":1}";
+	char text[MONEY_TEXT_SIZE];
+	struct charge c;
+	int64_t tokens;
+
+	u.cache_write = 30;
+	/* 20 x 3 + 50 x 0.3 + 30 x 3.75 + 10 x 15 = 337.5 micro-USD, x 1.05 = 354.375. */
+	ck_assert_int_eq(charge(&p, "{\"model\":\"c\"}", NULL, u, false, &c), 355);
+	decimal_text(c.raw_cost, text);
+	ck_assert_str_eq(text, "0.0003375");
+	/* With one's own key the fee: 337.5 x 0.05 = 16.875. */
+	ck_assert_int_eq(charge(&p, "{\"model\":\"c\"}", NULL, u, true, &c), 17);
+	/* Without a rate it is input: 50 x 3 + 50 x 3 + 150 = 450, x 1.05 = 472.5. */
+	ck_assert_int_eq(charge(&p, "{\"model\":\"d\"}", NULL, u, false, &c), 473);
+	/* 20 x 3 + 50 x 3 + 30 pico-dollars + 150 = 360.00003, x 1.05. */
+	ck_assert_int_eq(charge(&p, "{\"model\":\"cheap\"}", NULL, u, false, &c), 379);
+	decimal_text(c.raw_cost, text);
+	ck_assert_str_eq(text, "0.00036000003");
+	/* Parts of one prompt: together they are no more than it. */
+	u.cache_write = 50;
+	ck_assert_int_gt(charge(&p, "{\"model\":\"c\"}", NULL, u, false, &c), 0);
+	u.cache_write = 51;
+	ck_assert_int_eq(charge(&p, "{\"model\":\"c\"}", NULL, u, false, &c), -1);
+	u.cache_write = -1;
+	ck_assert_int_eq(charge(&p, "{\"model\":\"c\"}", NULL, u, false, &c), -1);
+	u.cache_write = INT64_MAX;
+	ck_assert_int_eq(charge(&p, "{\"model\":\"c\"}", NULL, u, false, &c), -1);
+	/* The hold is that of the dearest: all of the prompt is written, or read. */
+	tokens = tokens_of(ASK, 1);
+	u = (struct llm_usage){.is_known = true, .input = tokens, .output = 1};
+	u.cache_write = tokens;
+	ck_assert_int_eq(bound(&p, ASK, false, NULL), charge(&p, ASK, NULL, u, false, &c));
+	u.cache_write = 0;
+	u.cached_input = tokens_of("{\"model\":\"dear\",\"max_tokens\":1}", 1);
+	u.input = u.cached_input;
+	ck_assert_int_eq(bound(&p, "{\"model\":\"dear\",\"max_tokens\":1}", false, NULL),
+			 charge(&p, "{\"model\":\"dear\"}", NULL, u, false, &c));
+	price_finish(&p);
+	assert_refused("{\"kind\":\"llm\",\"models\":{\"m\":{\"input\":1,\"output\":1,"
+		       "\"cache_write\":0.0000001}}}",
+		       "models: m: cache_write: has more than six decimals");
+}
+END_TEST
+
 START_TEST(an_unknown_model_has_no_price)
 {
 	struct price p = price_of(LLM);
@@ -260,13 +320,6 @@ START_TEST(the_bound_covers_the_prompt_and_all_output)
 	price_finish(&p);
 }
 END_TEST
-
-static int64_t tokens_of(const char *text, int64_t image_tokens)
-{
-	CLEANUP(edge_decref) json_t *arguments = json(text);
-
-	return price_llm_prompt_tokens(arguments, image_tokens);
-}
 
 /* As the schema has them, with n images of so many bytes and a text. */
 static char *with_images(size_t n, size_t bytes)
@@ -418,6 +471,7 @@ END_TEST
 UNIT_MAIN("price", a_price_is_a_number_or_a_decimal_in_a_string,
 	  a_version_names_the_content_of_a_price, units_are_counted_and_never_pass_the_hold,
 	  ones_own_key_pays_the_fee_only, tokens_are_priced_to_the_pico_dollar_and_rounded_once,
-	  an_unknown_model_has_no_price, the_bound_covers_the_prompt_and_all_output,
-	  an_image_counts_as_one_whatever_its_data, the_bound_of_an_image_is_the_models,
-	  what_is_affordable_is_exact, an_org_may_have_prices_of_its_own, a_price_tells_itself)
+	  what_is_written_to_a_cache_has_a_price_of_its_own, an_unknown_model_has_no_price,
+	  the_bound_covers_the_prompt_and_all_output, an_image_counts_as_one_whatever_its_data,
+	  the_bound_of_an_image_is_the_models, what_is_affordable_is_exact,
+	  an_org_may_have_prices_of_its_own, a_price_tells_itself)
