@@ -13,16 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool read_timeout(const json_t *config, int64_t *out, struct err *err)
-{
-	const json_t *value = json_object_get(config, "timeout_ms");
-
-	*out = TOOL_TIMEOUT_MS_DEFAULT;
-	if (value && (!edge_i64(value, out) || *out < 1 || *out > CALL_DEADLINE_MS))
-		return err_set(err, "timeout_ms: must be between 1 and %d", CALL_DEADLINE_MS);
-	return true;
-}
-
 static struct provider *create_http_provider(const struct catalog_parts *parts, const json_t *tool,
 					     struct err *err)
 {
@@ -116,8 +106,8 @@ static struct priced_tool *read_tool(const struct catalog_parts *parts, const ch
 	struct priced_tool *priced = xzalloc(sizeof(*priced));
 
 	if (read_prices(parts, name, json_object_get(config, "price"), priced, err) &&
-	    read_timeout(config, &priced->timeout_ms, err) &&
 	    read_unknown_usage(config, priced, err)) {
+		priced->timeout_ms = config_timeout_ms(config);
 		priced->charge_on_error = json_is_true(json_object_get(config, "charge_on_error"));
 		read_rate_limit(config, priced);
 		read_byok(config, priced);
@@ -185,8 +175,8 @@ static void add_detector(struct faults *f, const struct catalog_parts *parts,
 		return;
 	priced = xzalloc(sizeof(*priced));
 	read_rate_limit(config, priced);
-	if (read_prices(parts, detector->tool, price ? price : fallback, priced, &err) &&
-	    read_timeout(config, &priced->timeout_ms, &err))
+	priced->timeout_ms = config_timeout_ms(config);
+	if (read_prices(parts, detector->tool, price ? price : fallback, priced, &err))
 		priced->provider = detector_provider_create(parts->signals, detector);
 	if (!priced->provider) {
 		priced_tool_destroy(priced);

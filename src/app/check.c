@@ -38,16 +38,6 @@ static void check_price(const struct checker *c, const char *at, const json_t *p
 	faults_take(c->out, at, &found);
 }
 
-static void check_timeout(const struct checker *c, const char *at, const json_t *config)
-{
-	CLEANUP(free_charp) char *place = pointer_below(at, "timeout_ms");
-	int64_t ms;
-
-	if (edge_i64(json_object_get(config, "timeout_ms"), &ms) && ms > CALL_DEADLINE_MS)
-		faults_add(c->out, place, "must be at most %d: a call has no more time",
-			   CALL_DEADLINE_MS);
-}
-
 /* err is "POINTER: text", with "/" for the whole schema. */
 static void add_schema_fault(const struct checker *c, const char *at, const struct err *err)
 {
@@ -119,7 +109,6 @@ static void check_tool(const struct checker *c, const char *name, const json_t *
 	CLEANUP(free_charp) char *provider = pointer_below(at, "provider");
 
 	check_price(c, price, json_object_get(tool, "price"));
-	check_timeout(c, at, tool);
 	check_input(c, at, json_object_get(tool, "inputSchema"));
 	check_provider(c, provider, tool);
 }
@@ -134,7 +123,6 @@ static void check_upstream(const struct checker *c, const char *name, const json
 
 	upstream_check(config, c->allow_private, &found);
 	faults_take(c->out, at, &found);
-	check_timeout(c, at, config);
 	json_object_foreach (json_object_get(config, "prices"), tool, price) {
 		CLEANUP(free_charp) char *place = pointer_below(prices, tool);
 
@@ -159,7 +147,6 @@ static void check_detectors(const struct checker *c)
 		CLEANUP(free_charp) char *price = pointer_below(at, "price");
 
 		check_price(c, price, json_object_get(detector, "price"));
-		check_timeout(c, at, detector);
 	}
 }
 

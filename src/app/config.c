@@ -106,6 +106,17 @@ static struct guard_config read_guard(const json_t *guard)
 	};
 }
 
+int64_t config_timeout_ms(const json_t *config)
+{
+	const json_t *value = json_object_get(config, "timeout_ms");
+	int64_t ms = TOOL_TIMEOUT_MS_DEFAULT;
+
+	if (value)
+		CHECK(edge_i64(value, &ms)); /* the shape says so, and that it is within bounds */
+	CHECK(ms >= 1 && ms <= CALL_DEADLINE_MS);
+	return ms;
+}
+
 bool config_refuse(const char *path, const json_t *root, struct err *err)
 {
 	struct faults faults = FAULTS_INIT;

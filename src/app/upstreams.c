@@ -287,16 +287,6 @@ static bool check_prices(struct faults *f, const char *at, const json_t *config)
 	return is_good;
 }
 
-static int64_t timeout_of(const json_t *config)
-{
-	const json_t *value = json_object_get(config, "timeout_ms");
-	int64_t ms = TOOL_TIMEOUT_MS_DEFAULT;
-
-	if (value)
-		CHECK(edge_i64(value, &ms)); /* the shape says so */
-	return ms < CALL_DEADLINE_MS ? ms : CALL_DEADLINE_MS;
-}
-
 static struct rate_limit rate_of(const json_t *config)
 {
 	const json_t *limit = json_object_get(config, "rate_limit");
@@ -337,7 +327,7 @@ static void add(struct upstreams *ups, struct faults *f, const char *name, json_
 		return;
 	}
 	s->prefix = prefix ? xstrdup(prefix) : xasprintf("%s__", name);
-	s->timeout_ms = timeout_of(config);
+	s->timeout_ms = config_timeout_ms(config);
 	s->rate = rate_of(config);
 	s->charge_on_error = json_is_true(json_object_get(config, "charge_on_error"));
 	ups->items[ups->count++] = s;

@@ -142,8 +142,15 @@ int64_t price_llm_prompt_tokens(const json_t *arguments, int64_t image_tokens);
 MUST_USE bool price_llm_affordable(const struct price *p, const json_t *arguments, bool is_own_key,
 				   struct microusd limit, int64_t *out);
 
-/* "Costs 5 tokens ($0.05) per call." Appended to out. */
-void price_sentence(const struct price *p, struct buf *out);
+/* Which failed calls cost nothing. */
+enum price_refund {
+	REFUND_FAILED,        /* all */
+	REFUND_BEFORE_ANSWER, /* those that fail before the first byte of an answer */
+	REFUND_NO_TOOL_ERROR, /* all but those that the tool itself answers with an error */
+};
+
+/* "Costs 5 tokens ($0.05) per call; failed calls are refunded." Appended to out. */
+void price_sentence(const struct price *p, enum price_refund refund, struct buf *out);
 /* Members of a price object: "kind":"flat","tokens":5. Appended to out. */
 void price_members(const struct price *p, struct buf *out);
 

@@ -42,7 +42,21 @@ static void llm_sentence(const struct price *p, struct buf *out)
 	buf_puts(out, "; quote says what a call can cost at most");
 }
 
-void price_sentence(const struct price *p, struct buf *out)
+static const char *refund_words(enum price_refund refund)
+{
+	switch (refund) {
+	case REFUND_FAILED:
+		return "failed calls are refunded";
+	case REFUND_BEFORE_ANSWER:
+		return "calls that fail before the answer begins are refunded";
+	case REFUND_NO_TOOL_ERROR:
+		return "failed calls are refunded, but not those that the tool itself answers "
+		       "with an error";
+	}
+	die("refund %d", (int)refund);
+}
+
+void price_sentence(const struct price *p, enum price_refund refund, struct buf *out)
 {
 	buf_puts(out, "Costs ");
 	switch (p->kind) {
@@ -65,7 +79,7 @@ void price_sentence(const struct price *p, struct buf *out)
 		llm_sentence(p, out);
 		break;
 	}
-	buf_puts(out, "; failed calls are refunded.");
+	buf_printf(out, "; %s.", refund_words(refund));
 }
 
 static void emit_key_decimal(struct emit *e, const char *key, struct decimal d)

@@ -449,6 +449,7 @@ static void llm_destroy(struct provider *base)
 
 static const struct provider_kind LLM = {
 	.name = "llm",
+	.may_break_off = true,
 	.start = llm_start,
 	.cancel = llm_cancel,
 	.destroy = llm_destroy,

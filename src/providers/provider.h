@@ -76,6 +76,8 @@ struct provider {
 
 struct provider_kind {
 	const char *name;
+	bool may_break_off;   /* an answer may end in its middle, and costs what came */
+	bool has_tool_errors; /* PROVIDER_TOOL_FAILED is one of its outcomes */
 	void (*start)(struct provider *p, struct execution *x);
 	/* Stops; done is not called afterwards and state is released. */
 	void (*cancel)(struct provider *p, struct execution *x);

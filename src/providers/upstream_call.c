@@ -342,6 +342,7 @@ static void upstream_tool_destroy(struct provider *p)
 
 static const struct provider_kind UPSTREAM_TOOL = {
 	.name = "upstream",
+	.has_tool_errors = true,
 	.start = upstream_tool_start,
 	.cancel = upstream_tool_cancel,
 	.destroy = upstream_tool_destroy,

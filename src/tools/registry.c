@@ -36,12 +36,23 @@ static void emit_member(struct emit *e, const char *key, const json_t *value)
 	emit_json(e, value);
 }
 
+/* As the meter does it. */
+static enum price_refund refund_of(const struct priced_tool *priced)
+{
+	const struct provider_kind *kind = priced->provider->kind;
+
+	if (kind->may_break_off)
+		return REFUND_BEFORE_ANSWER;
+	return kind->has_tool_errors && priced->charge_on_error ? REFUND_NO_TOOL_ERROR
+								: REFUND_FAILED;
+}
+
 static void emit_description(struct emit *e, const struct tool *tool, const char *text)
 {
 	struct buf b = BUF_INIT;
 
 	if (tool->priced) {
-		price_sentence(&tool->priced->book.price, &b);
+		price_sentence(&tool->priced->book.price, refund_of(tool->priced), &b);
 		if (text)
 			buf_putc(&b, ' ');
 	}

@@ -177,8 +177,10 @@ FAULTS = [
      "/detectors/hiring/sources/ashby/base_url", "allow_private"),
     # Times and limits.
     (tool(timeout_ms=0), "/tools/t/timeout_ms", "at least 1"),
-    (tool(timeout_ms=50001), "/tools/t/timeout_ms", "at most 50000"),
-    (up(timeout_ms=60000), "/upstreams/u/timeout_ms", "at most 50000"),
+    (tool(timeout_ms=50001), "/tools/t/timeout_ms", "must be at most 50000"),
+    (up(timeout_ms=60000), "/upstreams/u/timeout_ms", "must be at most 50000"),
+    ({"detectors": {"hiring": {"timeout_ms": 50001}}}, "/detectors/hiring/timeout_ms",
+     "must be at most 50000"),
     (up(start_timeout_ms=50001), "/upstreams/u/start_timeout_ms", "at most 50000"),
     ({"detectors": {"hiring": {"timeout_ms": 50001}}}, "/detectors/hiring/timeout_ms", "at most"),
     (tool(provider={"kind": "echo", "delay_ms": 60000}), "/tools/t/provider/delay_ms", "at most"),

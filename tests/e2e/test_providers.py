@@ -149,6 +149,8 @@ def test_models_answer_in_one_shape():
         for tool in ("openai", "openai_stream", "anthropic", "anthropic_stream"):
             assert schemas[tool]["inputSchema"]["required"] == ["model", "messages"]
             assert "outputSchema" in schemas[tool]
+            assert "calls that fail before the answer begins are refunded. " in \
+                schemas[tool]["description"]
             answer = content_of(tool, s.chat(tool, text="one two three", max_tokens=50))
             assert answer == {
                 "model": "m", "content": "You said: one two three", "finish_reason": "stop",

@@ -227,6 +227,9 @@ def test_results_that_cannot_be_passed_on_are_released():
 
 def test_charge_on_error_keeps_the_charge():
     with Home(config(charge_on_error=True)) as home, home.server() as s:
+        said = tools_of(s)["up__fail"]["description"]
+        assert said == ("Costs 3 tokens ($0.03) per call; failed calls are refunded, but not those "
+                        "that the tool itself answers with an error."), said
         assert usage_of(s.call("up__fail"))["tokens"] == 3
         assert s.call_error("up__broken")["code"] == "UPSTREAM_ERROR"
         check_all_is_well(home, s, 3)

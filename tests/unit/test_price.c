@@ -453,11 +453,29 @@ START_TEST(a_price_tells_itself)
 		 "\"markup\":1.05"},
 	};
 
+	static const char *const REFUNDS[] = {
+		[REFUND_FAILED] = "Costs 1 token ($0.01) per call; failed calls are refunded.",
+		[REFUND_BEFORE_ANSWER] = "Costs 1 token ($0.01) per call; calls that fail before "
+					 "the answer begins are refunded.",
+		[REFUND_NO_TOOL_ERROR] = "Costs 1 token ($0.01) per call; failed calls are "
+					 "refunded, but not those that the tool itself answers "
+					 "with an error.",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(REFUNDS); i++) {
+		struct price p = price_of(CASES[0].price);
+		struct buf text = BUF_INIT;
+
+		price_sentence(&p, (enum price_refund)i, &text);
+		ck_assert_str_eq(buf_text(&text), REFUNDS[i]);
+		buf_finish(&text);
+		price_finish(&p);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
 		struct price p = price_of(CASES[i].price);
 		struct buf text = BUF_INIT;
 
-		price_sentence(&p, &text);
+		price_sentence(&p, REFUND_FAILED, &text);
 		ck_assert_str_eq(buf_text(&text), CASES[i].sentence);
 		buf_clear(&text);
 		price_members(&p, &text);
