@@ -82,7 +82,7 @@ enum {
 	TILL_GIVE_UP_MS = 60 * 1000,
 	TILL_PAGES_MAX = 10,
 	TILL_CLOCK_SLACK_S = 24 * 60 * 60,
-	/* What a till does not know after this time never reached it. */
+	/* What a till does not know this long after the last send was given up never reached it. */
 	TILL_MARGIN_MS = 2 * 60 * 1000,
 	RELOAD_USD_MAX = 500,
 	RELOAD_SPACING_MS = 60 * 1000,

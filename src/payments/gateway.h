@@ -60,6 +60,9 @@ struct gateway_call {
 	char *ref;        /* the till's name of what was made; NULL: as it was */
 	char *charge_ref; /* what its refunds and disputes will name */
 	bool never_retry; /* DECLINED: the card will not work again */
+	/* No request of the payment was kept when this was decided: another process may have begun
+	 * it since. */
+	bool is_unheard;
 
 	/* The gateway's own. */
 	struct loop_timer timer;

@@ -229,15 +229,17 @@ static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
 
 /*
  * The caller hears that nothing happened. When the commit's outcome was not known the row may stand
- * all the same, and a look would have it charged: it is cancelled, if it is there.
+ * all the same, and a look would have it charged: it is cancelled, if it is there. If a look of
+ * another process was faster, it may be charged: then it stays unfinished until the till says.
  */
 static void withdraw(struct job *job)
 {
 	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, NULL);
+	struct payment_change *change = payment_change_create(job->payment.id, PAYMENT_CANCELLED,
+							      payments_now(job->p));
 
-	wallet_cmd_add_rider(cmd, &payment_change_create(job->payment.id, PAYMENT_CANCELLED,
-							 payments_now(job->p))
-					   ->rider);
+	change->only_if_unheard = true;
+	wallet_cmd_add_rider(cmd, &change->rider);
 	wallet_submit(job->p->wallet, cmd);
 }
 
@@ -360,6 +362,8 @@ static void on_settled(struct wallet_cmd *cmd)
 	job->has_after = payment_has_grant(job->payment.state);
 	if (job->was_changed)
 		job_log(job, "payment_changed");
+	else if (payment_is_in_flight(job->payment.state))
+		job->is_refused = job->is_forbidden = false; /* another process has begun it */
 	/* From now on some of it may go back. */
 	if (job->has_after && p->gateway->news)
 		poll_soon(p);
@@ -385,6 +389,7 @@ static struct payment_change *change_to(const struct job *job, enum payment_stat
 	struct payment_change *change = payment_change_create(job->payment.id, to,
 							      payments_now(job->p));
 
+	change->only_if_unheard = job->call.is_unheard && payment_is_in_flight(job->payment.state);
 	/* For a reload that comes to its end without a decline. */
 	change->declines = to == PAYMENT_SUCCEEDED ? 0 : job->declines;
 	change->ref = job->call.ref ? xstrdup(job->call.ref) : NULL;

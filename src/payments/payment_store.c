@@ -323,9 +323,33 @@ static void change_destroy(struct rider *rider)
 	free(c);
 }
 
-static bool may_change(const struct payment_change *c, const struct wallet_cmd *cmd)
+/* Bytes of a request are durable before they go out: where none are, the till never heard of it. */
+static bool is_heard(struct db *db, struct id payment)
+{
+	static const char SQL[] =
+		"SELECT r.key FROM payment p JOIN gateway_request r ON r.gateway = p.gateway "
+		"WHERE p.id = $1 AND r.key >= $2 AND r.key < $3 LIMIT 1";
+	char from[ID_TEXT_SIZE], to[ID_TEXT_SIZE + 1];
+	struct db_stmt *s = db_stmt(db, SQL);
+	int64_t count = 0;
+
+	/* As in stripe_store.c: "pay_X" and all "pay_X-...". */
+	payment_id_text(payment, from);
+	(void)snprintf(to, sizeof(to), "%s.", from);
+	db_bind_id(s, payment);
+	db_bind_text(s, from);
+	db_bind_text(s, to);
+	db_queue(s, count_row, &count);
+	db_wait(db);
+	return count > 0;
+}
+
+static bool may_change(const struct payment_change *c, struct db *db, const struct wallet_cmd *cmd)
 {
 	enum payment_state from = c->after.state;
+
+	if (c->only_if_unheard && is_heard(db, c->payment))
+		return false;
 
 	if (!payment_may_become(from, c->to))
 		return false;
@@ -377,7 +401,7 @@ static void change_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	c->is_there = found.is_there;
 	*after = found.view;
-	if (!found.is_there || !may_change(c, cmd))
+	if (!found.is_there || !may_change(c, db, cmd))
 		return;
 	write_state(db, c);
 	if (after->kind == PAYMENT_RELOAD && !payment_is_unfinished(c->to))

@@ -50,6 +50,7 @@ struct payment_change {
 	struct id payment;
 	enum payment_state to;
 	bool is_grant;          /* only if the command moved the money, now or earlier */
+	bool only_if_unheard;   /* not once a request of it was kept: the till may have it */
 	char *ref, *charge_ref; /* owned; NULL: stay */
 	char *url;              /* owned; NULL: stays */
 	char *reason;           /* owned; NULL: none */

@@ -340,7 +340,7 @@ static bool look_through(struct stripe_flow *f, const char *path, bool by_time, 
 /* What Stripe does not know did not happen; but it may be on its way yet. */
 static void is_nowhere(struct stripe_flow *f)
 {
-	if (flow_now(f).ms - f->call->payment->created.ms < TILL_MARGIN_MS)
+	if (flow_may_be_under_way(f))
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 	else
 		flow_end(f, GATEWAY_CANCELLED, "Stripe did not take it, and nothing was charged");

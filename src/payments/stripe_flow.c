@@ -55,21 +55,22 @@ struct walltime flow_now(const struct stripe_flow *f)
 	return f->g->now ? f->g->now(f->g->now_arg) : clock_wall();
 }
 
+static bool was_sent_before(const struct stripe_flow *f)
+{
+	return f->call->payment && (f->call->payment->ref || f->facts.has_intent ||
+				    f->facts.has_session || f->facts.has_invoice);
+}
+
 void flow_end(struct stripe_flow *f, enum gateway_result result, const char *reason)
 {
 	struct gateway_call *call = f->call;
 
 	call->result = result;
+	call->is_unheard = call->payment && !was_sent_before(f);
 	if (reason && !call->reason)
 		call->reason = xstrdup(reason);
 	flow_destroy(f);
 	call->done(call);
-}
-
-static bool was_sent_before(const struct stripe_flow *f)
-{
-	return f->call->payment && (f->call->payment->ref || f->facts.has_intent ||
-				    f->facts.has_session || f->facts.has_invoice);
 }
 
 /* Not of the customer, whose making says nothing of the payment. */
@@ -218,15 +219,6 @@ static bool is_durable(struct stripe_flow *f, const struct wallet_cmd *cmd)
 	return false;
 }
 
-/* Whether Stripe surely knows the key yet. The clock may have been set back since: what was kept in
- * the future is of an unknown age. */
-static bool is_fresh(const struct stripe_flow *f)
-{
-	int64_t age_ms = flow_now(f).ms - f->kept.ms;
-
-	return age_ms > -TILL_MARGIN_MS && age_ms < TILL_REPLAY_MS;
-}
-
 static void on_kept(struct wallet_cmd *cmd)
 {
 	struct request_keep *keep = container_of(cmd->riders, struct request_keep, rider);
@@ -236,7 +228,7 @@ static void on_kept(struct wallet_cmd *cmd)
 		return;
 	f->path = keep->path;
 	f->form = keep->body;
-	f->kept = keep->created;
+	f->sent = keep->sent;
 	keep->path = keep->body = NULL;
 	f->is_kept = true;
 	f->is_repeat = keep->is_repeat;
@@ -245,7 +237,7 @@ static void on_kept(struct wallet_cmd *cmd)
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 		return;
 	}
-	if (is_fresh(f)) {
+	if (!keep->is_stale) {
 		send(f, "POST");
 		return;
 	}
@@ -274,6 +266,12 @@ void flow_post(struct stripe_flow *f, const char *key, const char *path, TAKES s
 	f->key = own;
 	f->next = next;
 	flow_submit(f, cmd, on_kept);
+}
+
+bool flow_may_be_under_way(const struct stripe_flow *f)
+{
+	/* A send is repeated until it is given up. */
+	return flow_now(f).ms - f->sent.ms < TILL_GIVE_UP_MS + TILL_MARGIN_MS;
 }
 
 void flow_post_once(struct stripe_flow *f, const char *method, const char *path,

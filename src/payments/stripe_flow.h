@@ -44,7 +44,7 @@ struct stripe_flow {
 	bool is_kept;   /* its bytes are durable; else it is a question, or may be done twice */
 	bool is_repeat; /* it may have been sent before */
 	struct payment_note *note; /* of the command in flight, whose it is; NULL: none */
-	struct walltime kept;
+	struct walltime sent;      /* of what was kept: the last time before this flow sent it */
 	char *key, *path, *form;
 	/* What is known. */
 	struct stripe_facts facts;
@@ -73,6 +73,9 @@ void flow_get(struct stripe_flow *f, const char *path, const struct buf *form, f
  * that were kept first. The form is taken over. */
 void flow_post(struct stripe_flow *f, const char *key, const char *path, TAKES struct buf *form,
 	       const char *ref, flow_fn *next);
+/* Whether what flow_post kept last may be on its way to Stripe yet, sent before this flow by any
+ * process: what a list lacks is then not known to have come to nothing. */
+bool flow_may_be_under_way(const struct stripe_flow *f);
 /* For what may be done twice: sent at once, under a key of its own. */
 void flow_post_once(struct stripe_flow *f, const char *method, const char *path,
 		    TAKES struct buf *form, flow_fn *next);

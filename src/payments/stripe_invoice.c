@@ -295,7 +295,7 @@ static void on_list(struct stripe_flow *f)
 			list_page(f, after);
 		else
 			flow_end(f, GATEWAY_UNKNOWN, NULL);
-	} else if (flow_now(f).ms - f->call->payment->created.ms < TILL_MARGIN_MS) {
+	} else if (flow_may_be_under_way(f)) {
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 	} else {
 		flow_end(f, GATEWAY_CANCELLED, "Stripe did not make the invoice");
@@ -329,6 +329,7 @@ static void on_invoice(struct stripe_flow *f)
 {
 	const char *id = stripe_text_member(f->http.object, "id");
 
+	f->facts.has_invoice = true;
 	if (f->is_stale || f->http.outcome == STRIPE_KEY_MISUSED ||
 	    (f->http.outcome == STRIPE_UNKNOWN && f->http.is_replayed)) {
 		reconcile(f);

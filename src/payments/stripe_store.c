@@ -1,5 +1,6 @@
 #include "payments/stripe_store.h"
 
+#include "base/limits.h"
 #include "wallet/account.h"
 
 #include <stdlib.h>
@@ -26,11 +27,35 @@ static void read_kept(void *arg, const struct db_row *row)
 	replace(&kept->keep->path, db_row_text(row, "path"));
 	replace(&kept->keep->body, db_row_text(row, "body"));
 	kept->keep->created = db_row_walltime(row, "created_ms");
+	kept->keep->sent = db_row_walltime(row, "last_ms");
+}
+
+/* Whether the till surely knows the key yet. The clock may have been set back since: what was kept
+ * in the future is of an unknown age. */
+static bool is_fresh(struct walltime kept, struct walltime now)
+{
+	int64_t age_ms = now.ms - kept.ms;
+
+	return age_ms > -TILL_MARGIN_MS && age_ms < TILL_REPLAY_MS;
+}
+
+/* They go out once more. */
+static void write_sent(struct db *db, const struct request_keep *keep, struct walltime now)
+{
+	static const char SQL[] = "UPDATE gateway_request SET sent_ms = $1 "
+				  "WHERE gateway = $2 AND key = $3";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_walltime(s, now);
+	db_bind_text(s, keep->gateway);
+	db_bind_text(s, keep->key);
+	db_queue_write(s, 1);
 }
 
 static void keep_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
 {
-	static const char FIND[] = "SELECT path, body, created_ms FROM gateway_request "
+	static const char FIND[] = "SELECT path, body, created_ms, COALESCE(sent_ms, created_ms) "
+				   "AS last_ms FROM gateway_request "
 				   "WHERE gateway = $1 AND key = $2";
 	static const char INSERT[] =
 		"INSERT INTO gateway_request (gateway, key, path, body, created_ms) "
@@ -40,11 +65,15 @@ static void keep_apply(struct rider *rider, struct db *db, const struct wallet_c
 	struct db_stmt *s = db_stmt(db, FIND);
 
 	(void)cmd;
+	keep->sent = keep->now;
 	db_bind_text(s, keep->gateway);
 	db_bind_text(s, keep->key);
 	db_queue(s, read_kept, &kept);
 	db_wait(db);
 	keep->is_repeat = kept.is_there;
+	keep->is_stale = kept.is_there && !is_fresh(keep->created, keep->now);
+	if (kept.is_there && !keep->is_stale)
+		write_sent(db, keep, keep->now);
 	if (kept.is_there)
 		return;
 	s = db_stmt(db, INSERT);
@@ -76,7 +105,7 @@ struct request_keep *request_keep_create(const char *gateway, const char *key, c
 	keep->key = xstrdup(key);
 	keep->path = xstrdup(path);
 	keep->body = xasprintf("%.*s", (int)body.len, body.len ? body.p : "");
-	keep->created = now;
+	keep->created = keep->now = now;
 	return keep;
 }
 

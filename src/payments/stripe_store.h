@@ -15,7 +15,11 @@ struct request_keep {
 	const char *gateway;
 	char *key, *path, *body;
 	struct walltime created;
-	bool is_repeat; /* out: they were kept before, so they may have been sent */
+	struct walltime now; /* in: they go out, unless stale */
+	/* Out. */
+	bool is_repeat;       /* they were kept before, so they may have been sent */
+	bool is_stale;        /* so long ago that they are not sent again */
+	struct walltime sent; /* the last time before this one; of new ones: now */
 };
 struct request_keep *request_keep_create(const char *gateway, const char *key, const char *path,
 					 struct slice body, struct walltime now);

@@ -24,7 +24,8 @@ START_TEST(a_store_that_cannot_be_used_charges_nothing)
 	payments_destroy(h.payments);
 	wallet_destroy(h.wallet);
 	h.wallet = store_wallet("/dev/null/wallet.db", 0);
-	h.payments = payments_create_with(h.loop, h.wallet, &config, till_create(h.loop, world));
+	h.payments = payments_create_with(h.loop, h.wallet, &config,
+					  till_create(h.loop, h.wallet, world));
 	ck_assert_int_eq(house_buy(&h, &a, 500, NULL), PAY_UNAVAILABLE);
 	payments_sandbox_pay(h.payments, h.org, &asked_init(&b, h.org, 0, NULL)->request);
 	payments_watch(h.payments, h.org);
@@ -366,36 +367,52 @@ START_TEST(riders_applied_again_after_a_commit_of_unknown_outcome_come_to_the_sa
 }
 END_TEST
 
-START_TEST(a_buy_that_was_said_not_to_have_happened_is_never_charged)
+/* The row of a buy whose commit failed in its last step: it is there all the same. */
+static void insert_lost(const struct house *h, const char *path)
 {
 	char text[256], id[ID_TEXT_SIZE], org[ID_TEXT_SIZE];
-	struct world *world = world_create();
-	const char *path = store_new();
-	struct house h, other;
-	struct asked a;
 
-	/* Another process has its turn until the deadline; the row is there all the same, as after
-	 * a commit that failed in its last step. */
-	house_open(&h, path, world);
-	house_open(&other, path, world);
-	asked_init(&a, h.org, 2500, NULL);
-	a.request.deadline = boottime_after(clock_boot(), 300);
-	payments_buy(h.payments, &a.request);
-	id_text("x", h.payments->jobs->payment.id, id);
-	id_text("x", h.org, org);
+	id_text("x", h->payments->jobs->payment.id, id);
+	id_text("x", h->org, org);
 	(void)snprintf(text, sizeof(text),
 		       "INSERT INTO payment (id, org, kind, state, attempt, credit_cents, "
 		       "fee_cents, gateway, created_ms) "
 		       "VALUES (x'%s', x'%s', 1, 2, 1, 2500, 0, 'till', 1)",
 		       id + 2, org + 2);
 	sql(path, text);
-	ck_assert(db_begin(wallet_db(other.wallet), 1000) == DB_OK);
-	while (!a.done)
-		house_turns(&h, 1);
-	db_rollback(wallet_db(other.wallet));
-	ck_assert_int_eq(a.request.outcome, PAY_UNAVAILABLE);
-	ck_assert(id_is_none(a.request.payment.id));
-	asked_finish(&a);
+}
+
+/* Another process has its turn until the caller is told that the store is not there. */
+static void answer_without_store(struct house *h, struct house *other, struct asked *a)
+{
+	ck_assert(db_begin(wallet_db(other->wallet), 1000) == DB_OK);
+	while (!a->done)
+		house_turns(h, 1);
+	db_rollback(wallet_db(other->wallet));
+	ck_assert_int_eq(a->request.outcome, PAY_UNAVAILABLE);
+	ck_assert(id_is_none(a->request.payment.id));
+	asked_finish(a);
+}
+
+static struct asked *begin_lost(struct house *h, struct asked *a, const char *path)
+{
+	asked_init(a, h->org, 2500, NULL);
+	a->request.deadline = boottime_after(clock_boot(), 300);
+	payments_buy(h->payments, &a->request);
+	insert_lost(h, path);
+	return a;
+}
+
+START_TEST(a_buy_that_was_said_not_to_have_happened_is_never_charged)
+{
+	struct world *world = world_create();
+	const char *path = store_new();
+	struct house h, other;
+	struct asked a;
+
+	house_open(&h, path, world);
+	house_open(&other, path, world);
+	answer_without_store(&h, &other, begin_lost(&h, &a, path));
 	house_run(&h);
 	ck_assert_int_eq(house_state(&h), PAYMENT_CANCELLED);
 	payments_resume(h.payments);
@@ -404,6 +421,78 @@ START_TEST(a_buy_that_was_said_not_to_have_happened_is_never_charged)
 	house_proves_itself(&h);
 	house_close(&other);
 	house_close(&h);
+}
+END_TEST
+
+static void begin_look(struct house *h)
+{
+	payments_resume(h->payments);
+}
+
+START_TEST(a_buy_that_is_taken_back_while_a_sibling_charges_it_is_credited_by_a_look)
+{
+	struct world *world = world_create();
+	const char *path = store_new();
+	struct house h, other;
+	struct asked a;
+
+	house_open(&h, path, world);
+	house_open(&other, path, world);
+	begin_lost(&h, &a, path);
+	/* The sibling's look finds the row, charges it, and is killed before it has an answer. */
+	world->kills = true;
+	kill_after(begin_look, path, world, 100);
+	world->kills = false;
+	ck_assert_int_eq(world->charges, 1);
+	answer_without_store(&h, &other, &a);
+	house_run(&h);
+	ck_assert_int_eq(house_tokens(&h), 100);
+	payments_resume(h.payments);
+	house_run(&h);
+	ck_assert_int_eq(world->charges, 1);
+	ck_assert_int_eq(house_state(&h), PAYMENT_SUCCEEDED);
+	ck_assert_int_eq(house_tokens(&h), 2600);
+	payments_resume(h.payments);
+	house_run(&h);
+	ck_assert_int_eq(house_tokens(&h), 2600);
+	house_proves_itself(&h);
+	house_close(&other);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(what_is_decided_without_the_till_holds_only_while_nobody_has_asked_it)
+{
+	static const enum gateway_result ENDS[] = {GATEWAY_CANCELLED, GATEWAY_REFUSED,
+						   GATEWAY_FORBIDDEN};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(ENDS); i++) {
+		struct world *world = world_create();
+		const char *path = store_new();
+		bool was_asked = i % 2;
+		struct house h;
+		struct asked a;
+
+		house_open(&h, path, world);
+		world->answer = ENDS[i / 2];
+		world->is_unheard = true;
+		payments_buy(h.payments, &asked_init(&a, h.org, 2500, NULL)->request);
+		house_turns(&h, 1);
+		if (was_asked) {
+			world->kills = true;
+			kill_after(begin_look, path, world, 100);
+			world->kills = false;
+		}
+		house_run(&h);
+		ck_assert_int_eq(payment_is_in_flight(house_state(&h)), was_asked);
+		ck_assert(!was_asked || a.request.outcome == PAY_PENDING);
+		asked_finish(&a);
+		payments_resume(h.payments);
+		house_run(&h);
+		ck_assert_int_eq(house_tokens(&h), was_asked ? 2600 : 100);
+		house_proves_itself(&h);
+		house_close(&h);
+	}
 }
 END_TEST
 
@@ -448,4 +537,6 @@ UNIT_MAIN("payments_faults", a_store_that_cannot_be_used_charges_nothing,
 	  verify_names_payments_and_grants_that_do_not_match,
 	  riders_applied_again_after_a_commit_of_unknown_outcome_come_to_the_same,
 	  a_buy_that_was_said_not_to_have_happened_is_never_charged,
+	  a_buy_that_is_taken_back_while_a_sibling_charges_it_is_credited_by_a_look,
+	  what_is_decided_without_the_till_holds_only_while_nobody_has_asked_it,
 	  a_store_that_is_busy_at_the_grant_makes_it_pending_not_lost)

@@ -5,6 +5,7 @@
  * was charged there stays charged when the process is gone. */
 
 #include "payments/room.h"
+#include "payments/stripe_store.h"
 #include "store.h"
 
 #include <sys/mman.h>
@@ -16,8 +17,10 @@
 struct world {
 	enum gateway_result answer; /* to a charge; SUCCEEDED by default */
 	bool never_retry;
-	bool is_silent; /* does not answer */
-	bool is_lost;   /* charges, and the answer is lost */
+	bool is_silent;  /* does not answer */
+	bool is_lost;    /* charges, and the answer is lost */
+	bool is_unheard; /* what it answers rests on no request that was kept */
+	bool kills;      /* keeps its request, charges, and the process is gone */
 	int calls;
 	int charges; /* successful ones, each payment once */
 	struct id charged[CHARGES_MAX];
@@ -26,6 +29,7 @@ struct world {
 struct till {
 	struct gateway gateway;
 	struct loop *loop;
+	struct wallet *wallet;
 	struct world *world;
 };
 
@@ -63,6 +67,34 @@ static inline bool till_has(const struct world *world, struct id payment)
 	return false;
 }
 
+static inline void till_kept(struct wallet_cmd *cmd)
+{
+	struct world *world = cmd->arg;
+	const struct payment_note *note = container_of(cmd->riders->next, struct payment_note,
+						       rider);
+
+	ck_assert_int_eq(cmd->outcome, WALLET_OK);
+	if (!note->is_over)
+		world->charged[world->charges++] = note->payment;
+	_exit(0);
+}
+
+/* As a real one: the bytes are durable before they go out. Then the process is killed. */
+static inline void till_keep(struct till *till, struct id payment)
+{
+	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_RIDERS, (struct caller){0});
+	struct request_keep *keep;
+	char key[ID_TEXT_SIZE];
+
+	payment_id_text(payment, key);
+	keep = request_keep_create("till", key, "/charge", slice_of("x=1"), clock_wall());
+	wallet_cmd_add_rider(cmd, &keep->rider);
+	wallet_cmd_add_rider(cmd, &payment_note_create(payment, NULL)->rider);
+	cmd->done = till_kept;
+	cmd->arg = till->world;
+	wallet_submit(till->wallet, cmd);
+}
+
 static inline void till_charge(struct gateway *g, struct gateway_call *call)
 {
 	struct till *till = container_of(g, struct till, gateway);
@@ -70,6 +102,10 @@ static inline void till_charge(struct gateway *g, struct gateway_call *call)
 	struct id id = call->payment->id;
 
 	world->calls++;
+	if (world->kills) {
+		till_keep(till, id);
+		return;
+	}
 	if (till_has(world, id)) {
 		till_answer(till, call, GATEWAY_SUCCEEDED);
 		return;
@@ -79,6 +115,7 @@ static inline void till_charge(struct gateway *g, struct gateway_call *call)
 		world->charged[world->charges++] = id;
 	}
 	call->never_retry = world->never_retry;
+	call->is_unheard = world->is_unheard;
 	if (world->answer == GATEWAY_DECLINED || world->answer == GATEWAY_REFUSED)
 		call->reason = xstrdup("no: says the till");
 	if (world->answer == GATEWAY_OPEN || world->answer == GATEWAY_ACTION_REQUIRED)
@@ -127,11 +164,13 @@ static inline void till_destroy(struct gateway *g)
 	free(container_of(g, struct till, gateway));
 }
 
-static inline struct gateway *till_create(struct loop *loop, struct world *world)
+static inline struct gateway *till_create(struct loop *loop, struct wallet *wallet,
+					  struct world *world)
 {
 	struct till *till = xzalloc(sizeof(*till));
 
 	till->loop = loop;
+	till->wallet = wallet;
 	till->world = world;
 	till->gateway = (struct gateway){
 		.name = "till",
@@ -200,7 +239,7 @@ static inline void house_open(struct house *h, const char *path, struct world *w
 	*h = (struct house){.loop = loop_create()};
 	h->wallet = store_wallet(path, 100);
 	h->payments = world ? payments_create_with(h->loop, h->wallet, &config,
-						   till_create(h->loop, world))
+						   till_create(h->loop, h->wallet, world))
 			    : payments_create(h->loop, NULL, h->wallet, &config, NULL);
 	h->org = store_default_org(h->wallet);
 	loop_set_turn_end(h->loop, house_turn_end, h);
