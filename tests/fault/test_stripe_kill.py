@@ -17,13 +17,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from farebox_test import Gone, main  # noqa: E402
 from stripe_double import Stripe  # noqa: E402
-from stripe_till import CANCELLED, OPEN, REQUIRES_ACTION, SUCCEEDED, Till  # noqa: E402
+from stripe_till import (  # noqa: E402
+    CANCELLED, OPEN, REQUIRES_ACTION, SUBMITTED, SUCCEEDED, Till)
 
 IS_LONG = "FAREBOX_KILLS" in os.environ
 KILLS = int(os.environ.get("FAREBOX_KILLS", "8"))
 SEED = int(os.environ.get("FAREBOX_SEED", "1"))
 MODES = ("delay_before", "delay_after")
 HOLD_MS = 150
+DAY_S = 24 * 60 * 60
 PENDING_OVER_S = 40
 KEY = {"amount_usd": 20, "idempotency_key": "mine"}
 
@@ -312,7 +314,7 @@ def test_purchase_whose_key_stripe_forgot_is_looked_for_and_not_repeated():
             stripe.forget_keys()
             home.change("UPDATE payment SET created_ms = created_ms - 86400000 "
                         "WHERE finished_ms IS NULL")
-            home.change("UPDATE gateway_request SET created_ms = created_ms - 86400000")
+            home.age_requests(DAY_S, DAY_S)
             home.make_due()
             with home.server() as s:
                 s.balance()
@@ -329,12 +331,47 @@ def test_purchase_that_never_arrived_is_not_charged_a_day_later():
             assert s.call_ok("buy_tokens", KEY)["status"] == "pending"
         stripe.clear_faults()
         home.change("UPDATE payment SET created_ms = created_ms - 86400000")
-        home.change("UPDATE gateway_request SET created_ms = created_ms - 86400000")
+        home.age_requests(DAY_S, DAY_S)
         home.make_due()
         with home.server() as s:
             s.balance()
             home.wait(s, lambda: all(p[0] == CANCELLED for p in home.payments()))
         assert stripe.objects("charge") == []
+        home.check_books()
+
+
+def test_purchase_that_was_sent_a_moment_ago_is_not_given_up_because_it_is_old():
+    path = "/v1/payment_intents"
+    with Stripe() as stripe, Till(stripe) as home:
+        with home.server() as s:
+            home.save_card(s)
+            stripe.fault("error_before", "POST", path, should_retry="false")
+            assert s.call_ok("buy_tokens", KEY)["status"] == "pending"
+        # Nearly a day later it is sent again, and is slow over there.
+        home.make_recent_old(DAY_S)
+        home.age_requests(22 * 60 * 60, 22 * 60 * 60)
+        home.make_due()
+        stripe.fault("delay_before", "POST", path, ms=4000)
+        s = home.server()
+        s.call_ok("get_token_balance")
+        home.wait(s, lambda: is_held(stripe, len(stripe.requests()))
+                  and stripe.requests()[-1]["method"] == "POST")
+        s.kill9()
+        home.age_requests(DAY_S, 0)
+        home.make_due()
+        listed = len(stripe.requests("GET", path))
+        with home.server() as s:
+            s.call_ok("get_token_balance")
+            home.wait(s, lambda: len(stripe.requests("GET", path)) > listed)
+            s.call_ok("get_token_balance")
+        assert [p[0] for p in home.payments()] == [SUBMITTED], home.payments()
+        assert stripe.objects("charge") == []
+        while not stripe.objects("charge"):
+            time.sleep(0.05)
+        home.make_due()
+        with home.server() as s:
+            s.call_ok("get_token_balance")
+            home.settled_balance(s, 2000)
         home.check_books()
 
 

@@ -63,6 +63,12 @@ class Till(Home):
         """As if all payments were made so much earlier. Only while no farebox runs."""
         self.change("UPDATE payment SET created_ms = created_ms - ?", seconds * 1000)
 
+    def age_requests(self, kept_s, sent_s):
+        """As if what was kept for Stripe were so much older, and sent so much longer ago. Only
+        while no farebox runs."""
+        self.change("UPDATE gateway_request SET sent_ms = coalesce(sent_ms, created_ms) - ?, "
+                    "created_ms = created_ms - ?", sent_s * 1000, kept_s * 1000)
+
     def make_due(self):
         """As if it were time to ask Stripe again. Only while no farebox runs."""
         self.change("UPDATE poller SET next_ms = 0, until_ms = 0")
