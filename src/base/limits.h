@@ -56,6 +56,12 @@ enum {
 	PAYMENT_ANSWER_MS = 45 * 1000,
 	PAYMENT_STORE_MS = 10 * 1000,
 	PAYMENT_SAME_MS = 5 * 60 * 1000,
+	/* So many declined buys of an org in this time, or in flight: then the next one waits,
+	 * looks again after a step, and is told to come again when its time is over. */
+	BUY_DECLINES_MAX = 3,
+	BUY_BRAKE_MS = 10 * 60 * 1000,
+	BUY_BRAKE_STEP_MS = 200,
+	BUY_BRAKE_BUSY_MS = 10 * 1000,
 	PAYMENT_OPEN_MS = 24 * 60 * 60 * 1000,
 	PAYMENT_LOOK_MS = 60 * 1000,
 	PAYMENT_LOOK_MS_MAX = 60 * 60 * 1000,

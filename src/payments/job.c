@@ -24,17 +24,18 @@ struct job *job_create(struct payments *p, enum job_phase phase)
 	return job;
 }
 
-static void job_unlink(struct job *job)
+void job_unlink(struct job *job)
 {
 	*job->link = job->next;
 	if (job->next)
 		job->next->link = job->link;
 }
 
-static void job_free(struct job *job)
+void job_free(struct job *job)
 {
 	gateway_call_finish(&job->call);
 	payment_view_finish(&job->payment);
+	free(job->idempotency_key);
 	free(job);
 }
 
@@ -49,6 +50,9 @@ void job_drop(struct job *job)
 	case JOB_CLAIM:
 	case JOB_SETTLE:
 		return; /* its command's callback comes, at the latest when the wallet goes */
+	case JOB_BRAKED:
+		loop_timer_cancel(&job->timer);
+		break;
 	case JOB_READ:
 		wallet_query_cancel(p->wallet, &job->query);
 		break;
@@ -82,7 +86,7 @@ void gateway_call_finish(struct gateway_call *call)
 	call->charge_ref = NULL;
 }
 
-static void job_log(const struct job *job, const char *what)
+void job_log(const struct job *job, const char *what)
 {
 	const struct payment_view *p = &job->payment;
 	char id[ID_TEXT_SIZE], org[ID_TEXT_SIZE];
@@ -175,7 +179,7 @@ void job_end_by_state(struct job *job)
 	job_end(job, outcome_of(job));
 }
 
-static struct wallet_cmd *command(struct job *job, enum wallet_op op, wallet_cmd_fn *done)
+struct wallet_cmd *job_command(struct job *job, enum wallet_op op, wallet_cmd_fn *done)
 {
 	struct wallet_cmd *cmd = wallet_cmd_create(op, (struct caller){.org = job->payment.org});
 
@@ -184,117 +188,6 @@ static struct wallet_cmd *command(struct job *job, enum wallet_op op, wallet_cmd
 	cmd->done = done;
 	cmd->arg = job;
 	return cmd;
-}
-
-/* The till may know more of an earlier payment than we: who paid at a page asks again before
- * anybody has looked. */
-static bool may_have_news(const struct job *job)
-{
-	const struct payment_view *p = &job->payment;
-
-	if (payment_is_in_flight(p->state))
-		return true;
-	return p->kind == PAYMENT_BUY && job->p->gateway->is_remote &&
-	       payment_is_unfinished(p->state);
-}
-
-/* The earlier payment answers: what it came to, or what it comes to yet. */
-static void join_earlier(struct job *job, TAKES struct payment_view *earlier)
-{
-	struct job *other = job_find(job->p, earlier->id);
-
-	payment_view_finish(&job->payment);
-	job->payment = *earlier;
-	*earlier = (struct payment_view){.url = NULL};
-	for (struct pay_request *r = job->waiting; r; r = r->next)
-		r->is_replayed = true;
-	if (other) {
-		while (job->waiting) {
-			struct pay_request *r = job->waiting;
-
-			payments_abandon(r);
-			request_push(&other->waiting, r);
-		}
-		job_unlink(job);
-		job_free(job);
-		jobs_set_answer_timer(other->p);
-	} else if (!may_have_news(job)) {
-		job->has_after = payment_has_grant(job->payment.state);
-		job_end_by_state(job);
-	} else {
-		/* Of another process, or of one that is gone: the till knows it by its id. */
-		job_till(job);
-	}
-}
-
-/*
- * The caller hears that nothing happened. When the commit's outcome was not known the row may stand
- * all the same, and a look would have it charged: it is cancelled, if it is there. If a look of
- * another process was faster, it may be charged: then it stays unfinished until the till says.
- */
-static void withdraw(struct job *job)
-{
-	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, NULL);
-	struct payment_change *change = payment_change_create(job->payment.id, PAYMENT_CANCELLED,
-							      payments_now(job->p));
-
-	change->only_if_unheard = true;
-	wallet_cmd_add_rider(cmd, &change->rider);
-	wallet_submit(job->p->wallet, cmd);
-}
-
-static void on_inserted(struct wallet_cmd *cmd)
-{
-	struct job *job = cmd->arg;
-	struct payment_insert *insert = job->insert;
-
-	job->insert = NULL;
-	if (!job->p) {
-		job_free(job);
-		return;
-	}
-	if (cmd->outcome != WALLET_OK) {
-		withdraw(job);
-		job->payment.id = ID_NONE;
-		job_end(job, PAY_UNAVAILABLE);
-		return;
-	}
-	job->after = cmd->after;
-	switch (insert->outcome) {
-	case PAYMENT_INSERT_MADE:
-		job_log(job, "payment_made");
-		job->supersedes = insert->supersedes;
-		job_till(job);
-		return;
-	case PAYMENT_INSERT_EARLIER:
-		join_earlier(job, &insert->earlier);
-		return;
-	case PAYMENT_INSERT_CONFLICT:
-		payment_view_finish(&job->payment);
-		job->payment = insert->earlier;
-		insert->earlier = (struct payment_view){.url = NULL};
-		job_end(job, PAY_CONFLICT);
-		return;
-	case PAYMENT_INSERT_NO_ORG:
-		for (struct pay_request *r = job->waiting; r; r = r->next)
-			err_set(&r->err, "there is no such org");
-		job->payment = (struct payment_view){.url = NULL};
-		job_end(job, PAY_BAD_REQUEST);
-		return;
-	}
-}
-
-void job_insert(struct job *job, const char *idempotency_key, struct microusd minimum,
-		struct boottime deadline)
-{
-	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_inserted);
-
-	job->phase = JOB_INSERT;
-	job->insert = payment_insert_create(&job->payment, idempotency_key, job->p->gateway->name);
-	job->insert->minimum = minimum;
-	cmd->deadline = deadline;
-	wallet_cmd_add_rider(cmd, &job->insert->rider);
-	wallet_submit(job->p->wallet, cmd);
 }
 
 static void on_claimed(struct wallet_cmd *cmd)
@@ -323,7 +216,7 @@ static void on_claimed(struct wallet_cmd *cmd)
 
 void job_claim(struct job *job)
 {
-	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_claimed);
+	struct wallet_cmd *cmd = job_command(job, WALLET_OP_RIDERS, on_claimed);
 
 	job->phase = JOB_CLAIM;
 	job->claim = reload_claim_create(&job->payment, job->p->gateway->name);
@@ -400,7 +293,7 @@ static struct payment_change *change_to(const struct job *job, enum payment_stat
 
 void job_grant(struct job *job)
 {
-	struct wallet_cmd *cmd = command(job, WALLET_OP_GRANT, on_settled);
+	struct wallet_cmd *cmd = job_command(job, WALLET_OP_GRANT, on_settled);
 	struct payment_change *change = change_to(job, PAYMENT_SUCCEEDED);
 
 	cmd->kind = job->payment.kind == PAYMENT_RELOAD ? ENTRY_RELOAD : ENTRY_PURCHASE;
@@ -414,9 +307,11 @@ void job_grant(struct job *job)
 
 static void job_change(struct job *job, enum payment_state to, const char *url, const char *reason)
 {
-	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_settled);
+	struct wallet_cmd *cmd = job_command(job, WALLET_OP_RIDERS, on_settled);
 	struct payment_change *change = change_to(job, to);
 
+	change->is_decline = to == PAYMENT_FAILED && job->payment.kind == PAYMENT_BUY &&
+			     !job->is_refused;
 	change->url = url ? xstrdup(url) : NULL;
 	change->reason = reason ? xstrdup(reason) : NULL;
 	submit_change(job, cmd, change);
@@ -437,7 +332,7 @@ static void reload_failed(struct job *job, const char *reason, bool is_final)
 {
 	struct payment_change *change = change_to(job, PAYMENT_FAILED);
 	struct reload_decline decline = reload_declined(job->declines, is_final, change->now);
-	struct wallet_cmd *cmd = command(
+	struct wallet_cmd *cmd = job_command(
 		job, decline.switches_off ? WALLET_OP_PREFERENCES : WALLET_OP_RIDERS, on_settled);
 
 	cmd->sets_enabled = decline.switches_off;
@@ -452,7 +347,7 @@ static void reload_failed(struct job *job, const char *reason, bool is_final)
 /* It came to nothing without a decline: an outage, or a key that may not charge. */
 static void job_cancelled(struct job *job, const char *reason)
 {
-	struct wallet_cmd *cmd = command(job, WALLET_OP_RIDERS, on_settled);
+	struct wallet_cmd *cmd = job_command(job, WALLET_OP_RIDERS, on_settled);
 	struct payment_change *change = change_to(job, PAYMENT_CANCELLED);
 	struct reload_decline pause = {.not_before = {.ms = change->now.ms + RELOAD_DECLINED_MS}};
 

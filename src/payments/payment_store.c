@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DECLINES                                                                                   \
-	"COALESCE((SELECT declines FROM reload WHERE reload.org = payment.org "                    \
-	"AND reload.payment = payment.id), 0) AS declines"
 #define COLUMNS "SELECT " PAYMENT_COLUMNS " FROM payment "
 
 struct found {
@@ -291,6 +288,10 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	}
 	payment_view_finish(&found.view);
+	if (in->payment.kind == PAYMENT_BUY && buy_is_braked(db, in)) {
+		in->outcome = PAYMENT_INSERT_BRAKED;
+		return;
+	}
 	payment_insert_row(db, &in->payment, attempt, in->idempotency_key, in->gateway);
 	if (in->payment.kind == PAYMENT_TOP_UP)
 		supersede(db, in);
@@ -365,7 +366,7 @@ static void write_state(struct db *db, const struct payment_change *c)
 	static const char SQL[] =
 		"UPDATE payment SET state = $1, gateway_ref = COALESCE($2, gateway_ref), "
 		"charge_ref = COALESCE($3, charge_ref), url = COALESCE($4, url), reason = $5, "
-		"finished_ms = $6 WHERE id = $7";
+		"finished_ms = $6, declined_ms = $7 WHERE id = $8";
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_i64(s, c->to);
@@ -377,6 +378,10 @@ static void write_state(struct db *db, const struct payment_change *c)
 		db_bind_null(s);
 	else
 		db_bind_walltime(s, c->now);
+	if (c->is_decline)
+		db_bind_walltime(s, c->now);
+	else
+		db_bind_null(s);
 	db_bind_id(s, c->payment);
 	db_queue_write(s, 1);
 }
@@ -446,97 +451,6 @@ enum db_status payment_read(struct db *db, struct id id, const char *gateway, bo
 	if (found.is_there)
 		*out = found.view;
 	return DB_OK;
-}
-
-static void read_unfinished(void *arg, const struct db_row *row)
-{
-	struct payment_unfinished_list *list = arg;
-
-	list->items = xrealloc_array(list->items, list->count + 1, sizeof(*list->items));
-	list->items[list->count++] = (struct payment_unfinished){
-		.view = payment_view_of_row(row),
-		.declines = db_row_i64(row, "declines"),
-	};
-}
-
-enum db_status payment_unfinished_read(struct db *db, const char *gateway, struct id org,
-				       struct id after, size_t limit,
-				       struct payment_unfinished_list *out)
-{
-	static const char ALL[] =
-		"SELECT " PAYMENT_COLUMNS ", " DECLINES " FROM payment "
-		"WHERE gateway = $1 AND id > $2 AND finished_ms IS NULL ORDER BY id LIMIT $3";
-	static const char OF_ORG[] =
-		"SELECT " PAYMENT_COLUMNS ", " DECLINES " FROM payment WHERE gateway = $1 "
-		"AND id > $2 AND finished_ms IS NULL AND org = $3 ORDER BY id LIMIT $4";
-	struct db_stmt *s = db_stmt(db, id_is_none(org) ? ALL : OF_ORG);
-	struct payment_unfinished_list list = {.items = NULL};
-	enum db_status status;
-
-	db_bind_text(s, gateway);
-	db_bind_blob(s, after.b, sizeof(after.b)); /* none is the smallest */
-	if (!id_is_none(org))
-		db_bind_id(s, org);
-	db_bind_i64(s, (int64_t)limit);
-	db_queue(s, read_unfinished, &list);
-	status = db_flush(db);
-	if (status == DB_OK)
-		*out = list;
-	else
-		payment_unfinished_list_finish(&list);
-	return status;
-}
-
-void payment_unfinished_list_finish(struct payment_unfinished_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		payment_view_finish(&list->items[i].view);
-	free(list->items);
-	*list = (struct payment_unfinished_list){.items = NULL};
-}
-
-static void read_listed(void *arg, const struct db_row *row)
-{
-	struct payment_list *list = arg;
-
-	list->items = xrealloc_array(list->items, list->count + 1, sizeof(*list->items));
-	list->items[list->count++] = payment_view_of_row(row);
-}
-
-enum db_status payment_list_read(struct db *db, const char *gateway, struct id org, struct id after,
-				 size_t limit, struct payment_list *out)
-{
-	static const char SQL[] = COLUMNS "WHERE org = $1 AND id < $2 AND gateway = $3 "
-					  "ORDER BY id DESC LIMIT $4";
-	struct db_stmt *s = db_stmt(db, SQL);
-	struct payment_list list = {.items = NULL};
-	enum db_status status;
-
-	if (id_is_none(after))
-		memset(after.b, 0xff, sizeof(after.b));
-	db_bind_id(s, org);
-	db_bind_id(s, after);
-	db_bind_text(s, gateway);
-	db_bind_i64(s, (int64_t)limit + 1);
-	db_queue(s, read_listed, &list);
-	status = db_flush(db);
-	if (status != DB_OK) {
-		payment_list_finish(&list);
-		return status;
-	}
-	list.has_more = list.count > limit;
-	if (list.has_more)
-		payment_view_finish(&list.items[--list.count]);
-	*out = list;
-	return DB_OK;
-}
-
-void payment_list_finish(struct payment_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		payment_view_finish(&list->items[i]);
-	free(list->items);
-	*list = (struct payment_list){.items = NULL};
 }
 
 static void note_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)

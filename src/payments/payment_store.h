@@ -24,6 +24,7 @@ enum payment_insert_outcome {
 	PAYMENT_INSERT_EARLIER,  /* an earlier payment answers instead */
 	PAYMENT_INSERT_CONFLICT, /* the idempotency key stands for another amount */
 	PAYMENT_INSERT_NO_ORG,
+	PAYMENT_INSERT_BRAKED, /* as many buys as may be declined were, or may be yet */
 };
 
 /* A new payment, unless an earlier one answers. */
@@ -36,9 +37,13 @@ struct payment_insert {
 	const char *gateway;
 	/* Out. */
 	enum payment_insert_outcome outcome;
-	bool supersedes; /* an open one is to be ended now */
+	bool supersedes;        /* an open one is to be ended now */
+	int64_t retry_after_ms; /* BRAKED; 0: some are in flight */
 	struct payment_view earlier;
 };
+
+/* brake_store.c: whether this buy must not be begun now, and for how long. */
+bool buy_is_braked(struct db *db, struct payment_insert *in);
 
 struct payment_insert *payment_insert_create(const struct payment_view *payment,
 					     const char *idempotency_key, const char *gateway);
@@ -54,6 +59,7 @@ struct payment_change {
 	char *ref, *charge_ref; /* owned; NULL: stay */
 	char *url;              /* owned; NULL: stays */
 	char *reason;           /* owned; NULL: none */
+	bool is_decline;        /* of the saved card, by a caller: counts for the brake */
 	struct walltime now;
 	/* A reload that ends: what its row says from then on. */
 	int64_t declines;

@@ -74,9 +74,10 @@ enum pay_outcome {
 	PAY_NEEDS_CARD,      /* no saved card: request->payment.url is where to pay and save one */
 	PAY_CONFLICT,        /* same idempotency key, other amount */
 	PAY_NOT_CONFIGURED,
-	PAY_BAD_REQUEST, /* err names the field and the remedy (no e-mail address, ...) */
-	PAY_PENDING,     /* the till has not answered in time; goes on in the background */
-	PAY_UNAVAILABLE, /* the store */
+	PAY_BAD_REQUEST,  /* err names the field and the remedy (no e-mail address, ...) */
+	PAY_PENDING,      /* the till has not answered in time; goes on in the background */
+	PAY_UNAVAILABLE,  /* the store */
+	PAY_RATE_LIMITED, /* declined too often: the card is left alone for retry_after_ms */
 };
 
 /* One request of a tool or the command line. The caller owns it until done. */
@@ -99,6 +100,7 @@ struct pay_request {
 	char *url;                   /* portal; owned */
 	struct wallet_view after;    /* after a grant */
 	bool has_after;
+	int64_t retry_after_ms; /* RATE_LIMITED */
 	struct err err;
 
 	/* The payments room's own. */
@@ -144,7 +146,9 @@ bool payments_is_on(const struct payments *p);
 struct cents payments_fee(const struct payments *p, struct cents credit);
 
 /* Done comes in a later turn. Charges the saved card. The same amount within 5 minutes without a
- * new key answers with the first payment, as does the same key at any time. */
+ * new key answers with the first payment, as does the same key at any time. After BUY_DECLINES_MAX
+ * declines of an org within BUY_BRAKE_MS the card is left alone until the oldest is older; those in
+ * flight may become declines, so beside so many the next one waits. */
 void payments_buy(struct payments *p, struct pay_request *request);
 /* An invoice with credit and fee; the same amount within 5 minutes answers with the first while it
  * is open. */

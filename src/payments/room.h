@@ -7,6 +7,7 @@
  * A job is one payment that this process is driving, with the requests that wait for it:
  *
  *	INSERT --made--> TILL --answer--> SETTLE --committed--> over
+ *	     \ too many may be declined: BRAKED, and then again
  *	     \ an earlier payment answers: its job, its receipt, or the till again
  *	CLAIM (of a reload), READ (of a payment to be paid in the sandbox) begin elsewhere.
  *
@@ -25,6 +26,7 @@ struct waiter;
 
 enum job_phase {
 	JOB_INSERT,
+	JOB_BRAKED,
 	JOB_CLAIM,
 	JOB_READ,
 	JOB_TILL,
@@ -47,6 +49,11 @@ struct job {
 	bool was_changed;
 	bool supersedes;  /* an earlier invoice, which is ended afterwards */
 	int64_t declines; /* of the reloads before this one */
+	/* INSERT, BRAKED. */
+	char *idempotency_key; /* owned; NULL: none */
+	struct microusd minimum;
+	struct boottime insert_by;
+	struct loop_timer timer; /* BRAKED */
 	struct gateway_call call;
 	struct wallet_query query; /* READ */
 	bool is_found;             /* READ */
@@ -131,7 +138,14 @@ void payments_deliver(struct payments *p);
 struct job *job_create(struct payments *p, enum job_phase phase);
 /* Frees it, or leaves that to the callback of its command. */
 void job_drop(struct job *job);
+/* The two halves of that, for one that is in no command. */
+void job_unlink(struct job *job);
+void job_free(struct job *job);
+void job_log(const struct job *job, const char *what);
+/* Of its org, with its id and arg. */
+struct wallet_cmd *job_command(struct job *job, enum wallet_op op, wallet_cmd_fn *done);
 struct job *job_find(const struct payments *p, struct id payment);
+/* job_insert.c. The key is copied. */
 void job_insert(struct job *job, const char *idempotency_key, struct microusd minimum,
 		struct boottime deadline);
 void job_claim(struct job *job);

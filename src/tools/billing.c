@@ -109,8 +109,31 @@ static void reply_trouble(struct tool_call *call, const struct pay_request *r, e
 	tool_error_init(&error, code);
 	if (err_is_set(&r->err))
 		tool_error_message(&error, "%s", r->err.text);
+	/* The commit may have been durable all the same. */
+	if (code == ERROR_STORE_UNAVAILABLE)
+		tool_error_hint(&error, "Call again with the same arguments: what was recorded is "
+					"found, and not paid for twice.");
 	if (code == ERROR_UPSTREAM_ERROR)
 		tool_error_hint(&error, "Nothing was charged. Try again later.");
+	tool_call_error(call, &error);
+}
+
+/* The saved card is not asked again; another one, or a page, is not braked. */
+static void reply_braked(struct tool_call *call, const struct pay_request *r)
+{
+	struct tool_error error;
+	struct emit e;
+
+	tool_error_init(&error, ERROR_RATE_LIMITED);
+	tool_error_message(&error, "The saved card was declined too often in a short time.");
+	tool_error_hint(&error,
+			"Nothing was charged, and the card was not asked again. Do not retry "
+			"before retry_after_s. Ask the user to pay with another card: "
+			"top_up_credits makes a page to pay at, and billing_portal is where "
+			"the saved card is changed.");
+	emit_init(&e, &error.members);
+	emit_key_i64(&e, "retry_after_s", (r->retry_after_ms + 999) / 1000);
+	emit_sandbox(&e, call->tools);
 	tool_call_error(call, &error);
 }
 
@@ -136,6 +159,9 @@ static bool has_result(struct tool_call *call, const struct pay_request *r)
 		return false;
 	case PAY_BAD_REQUEST:
 		reply_bad_request(call, r);
+		return false;
+	case PAY_RATE_LIMITED:
+		reply_braked(call, r);
 		return false;
 	case PAY_UNAVAILABLE:
 		/* With a text it is the payment service. */

@@ -63,6 +63,10 @@ class Till(Home):
         """As if all payments were made so much earlier. Only while no farebox runs."""
         self.change("UPDATE payment SET created_ms = created_ms - ?", seconds * 1000)
 
+    def forget_declines(self):
+        """As if ten minutes had passed since the last one. Only while no farebox runs."""
+        self.change("UPDATE payment SET declined_ms = declined_ms - 600000")
+
     def age_requests(self, kept_s, sent_s):
         """As if what was kept for Stripe were so much older, and sent so much longer ago. Only
         while no farebox runs."""

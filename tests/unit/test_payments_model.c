@@ -19,7 +19,7 @@ struct model_payment {
 	enum payment_state state;
 	int64_t amount;
 	int key; /* -1: none */
-	int64_t created_ms;
+	int64_t created_ms, finished_ms;
 };
 
 struct model {
@@ -87,6 +87,20 @@ static struct model_payment *model_earlier(struct model *m, const struct op *op,
 			return p;
 	}
 	return NULL;
+}
+
+/* Whether the card was declined too often to be tried by a new buy. */
+static bool model_brakes(const struct model *m, const struct op *op)
+{
+	int declines = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_payment *p = &m->payments[i];
+
+		declines += p->kind == PAYMENT_BUY && p->state == PAYMENT_FAILED &&
+			    p->finished_ms > now_ms() - 10 * MINUTE_MS;
+	}
+	return op->kind == PAYMENT_BUY && declines >= 3;
 }
 
 static int64_t model_reload(const struct model *m)
@@ -208,6 +222,7 @@ static void learn(struct house *h, struct model *m)
 	ck_assert_int_eq(list.count, m->count);
 	p->id = list.items[0].id;
 	p->created_ms = list.items[0].created.ms;
+	p->finished_ms = list.items[0].finished.ms;
 	if (p->kind == PAYMENT_RELOAD)
 		model_reload_ended(m, p);
 	payment_list_finish(&list);
@@ -218,6 +233,7 @@ static void do_op(struct house *h, struct model *m, const struct op *op)
 	bool is_conflict;
 	struct model_payment *p = model_earlier(m, op, &is_conflict);
 	bool is_replay = p != NULL;
+	bool is_braked = !p && model_brakes(m, op);
 	struct asked a;
 
 	if (op->kind == PAYMENT_RELOAD) {
@@ -236,6 +252,8 @@ static void do_op(struct house *h, struct model *m, const struct op *op)
 	ck_assert_int_eq(a.done, 1);
 	if (is_conflict) {
 		ck_assert_int_eq(a.request.outcome, PAY_CONFLICT);
+	} else if (is_braked) {
+		ck_assert_int_eq(a.request.outcome, PAY_RATE_LIMITED);
 	} else {
 		if (!p) {
 			p = model_add(m, op, op->amount);
@@ -255,7 +273,7 @@ static void do_op(struct house *h, struct model *m, const struct op *op)
 static void do_crash(struct house *h, struct model *m, const char *path, const struct op *op)
 {
 	bool is_conflict;
-	bool is_new = !model_earlier(m, op, &is_conflict) && !is_conflict;
+	bool is_new = !model_earlier(m, op, &is_conflict) && !is_conflict && !model_brakes(m, op);
 	int64_t amount = op->kind == PAYMENT_RELOAD ? model_reload(m) : op->amount;
 	struct asked a;
 
@@ -327,7 +345,8 @@ static void do_spend(struct house *h, struct model *m)
 
 static void step(struct house *h, struct model *m, const char *path)
 {
-	static const int64_t WAITS_MS[] = {MINUTE_MS, 4 * MINUTE_MS, HOUR_MS, 25 * HOUR_MS};
+	/* No sum of them is on the millisecond what a rule counts. */
+	static const int64_t WAITS_MS[] = {MINUTE_MS, 4 * MINUTE_MS + 700, HOUR_MS, 25 * HOUR_MS};
 	struct op op = any_op();
 
 	switch (any(10)) {
