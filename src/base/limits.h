@@ -68,6 +68,8 @@ enum {
 	PAYMENT_LOOK_ROWS = 32,
 	/* How long one process asks the till alone. */
 	POLLER_TURN_MS = 10 * 1000,
+	/* A list of what went back is read on after this, TILL_PAGES_MAX pages at once. */
+	PAYMENT_NEWS_STEP_MS = 1000,
 	/* Refunds may fail, and disputes come, long after; a look goes back this far. */
 	PAYMENT_NEWS_DAYS = 30,
 	/* What a balance waits for the till, and how soon it asks again. */

@@ -13,7 +13,9 @@
 struct back {
 	struct payments *p; /* NULL: aborted, and the last command's callback frees it */
 	struct back_question question;
-	char *charge_ref; /* owned */
+	char *charge_ref;           /* owned */
+	struct gateway_place place; /* where the lists go on; owned */
+	bool is_cut;
 	struct gateway_news news;
 	bool is_asking;
 	struct wallet_query query;
@@ -33,6 +35,8 @@ static void back_free(struct back *back)
 {
 	reversal_ref_list_finish(&back->waiting);
 	free(back->charge_ref);
+	free(back->place.after);
+	free(back->news.place.after);
 	free(back);
 }
 
@@ -100,6 +104,14 @@ static void on_told(struct gateway_news *news)
 
 	back->is_asking = false;
 	back->was_heard = back->was_heard && !news->is_failed;
+	if (!news->ref) {
+		back->place = news->place;
+		back->is_cut = news->is_cut;
+		news->place.after = NULL;
+	}
+	/* The single ones come once the lists are read to their end. */
+	if (back->is_cut)
+		back->question.wants_waiting = false;
 	ask_next(back);
 }
 
@@ -176,7 +188,10 @@ struct back *back_start(struct payments *p, const struct back_question *question
 	back->news = (struct gateway_news){
 		.since = question->since,
 		.charge_ref = back->charge_ref,
+		.place = {.list = question->place.list},
 	};
+	if (question->place.after)
+		back->news.place.after = xstrdup(question->place.after);
 	ask(back);
 	return back;
 }
@@ -184,6 +199,16 @@ struct back *back_start(struct payments *p, const struct back_question *question
 void *back_arg(const struct back *back)
 {
 	return back->arg;
+}
+
+bool back_is_cut(const struct back *back)
+{
+	return back->is_cut;
+}
+
+const struct gateway_place *back_place(const struct back *back)
+{
+	return &back->place;
 }
 
 void back_abort(struct back *back)

@@ -88,6 +88,12 @@ struct gateway_reversal {
 	struct walltime created;
 };
 
+/* How far a long list was read. */
+struct gateway_place {
+	int64_t list; /* of the gateway's own */
+	char *after;  /* owned; NULL: from the top */
+};
+
 /* A question for what went back: since a time, of one charge, or of one reversal. */
 struct gateway_news {
 	/* In; texts are borrowed until done. */
@@ -99,9 +105,12 @@ struct gateway_news {
 	void (*item)(struct gateway_news *news, const struct gateway_reversal *reversal);
 	void (*done)(struct gateway_news *news);
 	void *arg;
+	/* In: of everything, where to go on. Out: where it stopped; zero when all was told. */
+	struct gateway_place place;
 
 	/* Out. */
 	bool is_failed;
+	bool is_cut; /* there is more than is told at once: ask again from place */
 
 	/* The gateway's own. */
 	void *state;

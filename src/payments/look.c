@@ -2,8 +2,9 @@
  * The look at what is unfinished: at the first use of the store, and then as long as there is
  * something, less and less often. What was in flight when a process ended is asked for again under
  * its own id; what waits for a payer is asked about, or cancelled when its time is over; then the
- * till is asked what went back. A till that is far away is looked at by one process of a store at a
- * time. A refresh is a look at one org's payments, for somebody who waits for it.
+ * till is asked what went back, some pages a look, and soon again while there are more. A till that
+ *is far away is looked at by one process of a store at a time. A refresh is a look at one org's
+ *payments, for somebody who waits for it.
  *
  *	READ --something--> CLAIM --ours--> READ, ASK a page after the other --> NEWS --> over
  */
@@ -37,7 +38,7 @@ static void submit_rider(struct payments *p, TAKES struct rider *rider)
 static void refresh_over(struct look *look)
 {
 	struct payments *p = look->p;
-	bool has_news = look->has_charges && !look->wants_news;
+	bool has_news = look->has_charges && (!look->wants_news || look->is_cut);
 
 	p->refreshed_org = look->org;
 	p->refreshed = clock_boot();
@@ -50,10 +51,27 @@ static void refresh_over(struct look *look)
 		payments_resume(p);
 }
 
+/* Ends the turn. What went back is known up to the beginning of the pass, once it is over; that of
+ * a payment which was open then is found when it is paid. */
+static void release(struct look *look, bool was_heard)
+{
+	struct payments *p = look->p;
+	struct poller_pass *pass = &look->pass;
+	struct walltime next = {.ms = payments_now(p).ms + PAYMENT_NEWS_STEP_MS};
+	struct walltime seen = {0};
+
+	pass->seen = earliest(pass->seen, look->oldest);
+	if (was_heard && look->has_charges && !look->is_cut)
+		seen = pass->seen;
+	if (!pass->place.list && !pass->place.after)
+		poller_pass_finish(pass);
+	submit_rider(p, poller_release_create(p->gateway->name, p->poller, seen, pass, next));
+	look->is_claimed = false;
+}
+
 static void look_over(struct look *look, bool was_heard)
 {
 	struct payments *p = look->p;
-	struct walltime seen = {0};
 
 	look->is_running = false;
 	look->is_forced = false;
@@ -61,14 +79,14 @@ static void look_over(struct look *look, bool was_heard)
 		refresh_over(look);
 		return;
 	}
-	/* What went back of a payment that is still open is found once it is paid. */
-	if (was_heard && look->has_charges)
-		seen = earliest(look->began, look->oldest);
 	if (look->is_claimed)
-		submit_rider(p, poller_release_create(p->gateway->name, p->poller, seen));
-	look->is_claimed = false;
+		release(look, was_heard);
 	if (look->is_wanted_again && was_heard) {
 		payments_resume(p);
+		return;
+	}
+	if (look->is_cut) {
+		loop_timer_in(&look->timer, PAYMENT_NEWS_STEP_MS);
 		return;
 	}
 	if (!look->left && !(look->has_charges && p->gateway->news))
@@ -81,27 +99,44 @@ static void look_over(struct look *look, bool was_heard)
 
 static void news_over(struct back *back, bool was_heard)
 {
+	const struct gateway_place *place = back_place(back);
 	struct look *look = back_arg(back);
 
 	look->back = NULL;
+	look->is_cut = back_is_cut(back);
+	free(look->pass.place.after);
+	look->pass.place = *place;
+	look->pass.place.after = place->after ? xstrdup(place->after) : NULL;
 	look_over(look, was_heard);
+}
+
+static void begin_pass(struct look *look)
+{
+	struct walltime since = {.ms = look->began.ms -
+				       PAYMENT_NEWS_DAYS * 24 * 60 * 60 * INT64_C(1000)};
+
+	if (look->seen.ms)
+		since = earliest(since, look->seen);
+	look->pass = (struct poller_pass){.since = since, .seen = look->began};
 }
 
 static void pages_over(struct look *look)
 {
 	struct payments *p = look->p;
-	struct walltime since = {.ms = look->began.ms -
-				       PAYMENT_NEWS_DAYS * 24 * 60 * 60 * INT64_C(1000)};
 
 	if (!look->wants_news || !p->gateway->news || !look->has_charges) {
 		look_over(look, true);
 		return;
 	}
-	if (look->seen.ms)
-		since = earliest(since, look->seen);
-	look->back = back_start(
-		p, &(struct back_question){.since = since, .wants_waiting = !look->is_refresh},
-		news_over, look);
+	if (!look->pass.since.ms)
+		begin_pass(look);
+	look->back = back_start(p,
+				&(struct back_question){
+					.since = look->pass.since,
+					.wants_waiting = !look->is_refresh,
+					.place = look->pass.place,
+				},
+				news_over, look);
 }
 
 void poll_job_over(struct look *look, bool is_unfinished, bool is_granted)
@@ -181,6 +216,8 @@ static void on_claimed(struct wallet_cmd *cmd)
 		return;
 	}
 	look->seen = claim->seen;
+	look->pass = claim->pass;
+	claim->pass.place.after = NULL;
 	look->is_claimed = claim->is_ours;
 	if (claim->is_ours) {
 		ask_page(look);
@@ -243,6 +280,8 @@ static void look_start(struct look *look)
 	look->cursor = ID_NONE;
 	look->left = 0;
 	look->has_charges = false;
+	look->is_cut = false;
+	poller_pass_finish(&look->pass);
 	next_page(look);
 }
 
@@ -307,6 +346,7 @@ void look_destroy(struct look *look)
 	wallet_query_cancel(p->wallet, &look->query);
 	loop_timer_cancel(&look->timer);
 	payment_unfinished_list_finish(&look->page);
+	poller_pass_finish(&look->pass);
 	if (look->back)
 		back_abort(look->back);
 	if (look->link) {

@@ -8,6 +8,7 @@ struct poller_row {
 	bool is_there;
 	struct id holder;
 	struct walltime until, next, seen;
+	struct poller_pass pass;
 };
 
 static void read_row(void *arg, const struct db_row *row)
@@ -20,7 +21,12 @@ static void read_row(void *arg, const struct db_row *row)
 		.until = db_row_walltime(row, "until_ms"),
 		.next = db_row_walltime(row, "next_ms"),
 		.seen = db_row_walltime(row, "seen_ms"),
+		.pass.since = db_row_walltime(row, "pass_since_ms"),
+		.pass.seen = db_row_walltime(row, "pass_seen_ms"),
+		.pass.place.list = db_row_i64(row, "pass_list"),
 	};
+	if (!db_row_is_null(row, "pass_after"))
+		out->pass.place.after = xstrdup(db_row_text(row, "pass_after"));
 }
 
 static void write_claim(struct db *db, const struct poller_claim *c)
@@ -42,7 +48,8 @@ static void write_claim(struct db *db, const struct poller_claim *c)
 static void claim_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
 {
 	static const char SQL[] =
-		"SELECT holder, until_ms, next_ms, seen_ms FROM poller WHERE gateway = $1";
+		"SELECT holder, until_ms, next_ms, seen_ms, pass_since_ms, pass_seen_ms, "
+		"pass_list, pass_after FROM poller WHERE gateway = $1";
 	struct poller_claim *c = container_of(rider, struct poller_claim, rider);
 	struct poller_row row = {.is_there = false};
 	struct db_stmt *s = db_stmt(db, SQL);
@@ -53,6 +60,8 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 	db_wait(db);
 	c->is_ours = c->is_held = false;
 	c->seen = row.seen;
+	poller_pass_finish(&c->pass);
+	c->pass = row.pass;
 	/* A turn that seems to last longer than turns do is of a clock that was set back. */
 	if (row.is_there && !id_eq(row.holder, c->holder) && row.until.ms > c->now.ms &&
 	    row.until.ms - c->now.ms <= POLLER_TURN_MS) {
@@ -69,9 +78,18 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 	write_claim(db, c);
 }
 
+void poller_pass_finish(struct poller_pass *pass)
+{
+	free(pass->place.after);
+	*pass = (struct poller_pass){.since = {0}};
+}
+
 static void claim_destroy(struct rider *rider)
 {
-	free(container_of(rider, struct poller_claim, rider));
+	struct poller_claim *c = container_of(rider, struct poller_claim, rider);
+
+	poller_pass_finish(&c->pass);
+	free(c);
 }
 
 struct poller_claim *poller_claim_create(const char *gateway, struct id holder)
@@ -88,19 +106,27 @@ struct release {
 	struct rider rider;
 	const char *gateway;
 	struct id holder;
-	struct walltime seen;
+	struct walltime seen, next;
+	struct poller_pass pass;
 };
 
 static void release_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
 {
 	static const char SQL[] =
 		"UPDATE poller SET until_ms = 0, seen_ms = CASE WHEN $1 > seen_ms THEN $1 ELSE "
-		"seen_ms END WHERE gateway = $2 AND holder = $3";
+		"seen_ms END, pass_since_ms = $2, pass_seen_ms = $3, pass_list = $4, "
+		"pass_after = $5, next_ms = CASE WHEN $2 > 0 THEN $6 ELSE next_ms END "
+		"WHERE gateway = $7 AND holder = $8";
 	struct release *r = container_of(rider, struct release, rider);
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	(void)cmd;
 	db_bind_walltime(s, r->seen);
+	db_bind_walltime(s, r->pass.since);
+	db_bind_walltime(s, r->pass.seen);
+	db_bind_i64(s, r->pass.place.list);
+	db_bind_text(s, r->pass.place.after);
+	db_bind_walltime(s, r->next);
 	db_bind_text(s, r->gateway);
 	db_bind_id(s, r->holder);
 	db_queue_write(s, -1);
@@ -108,10 +134,14 @@ static void release_apply(struct rider *rider, struct db *db, const struct walle
 
 static void release_destroy(struct rider *rider)
 {
-	free(container_of(rider, struct release, rider));
+	struct release *r = container_of(rider, struct release, rider);
+
+	poller_pass_finish(&r->pass);
+	free(r);
 }
 
-struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen)
+struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen,
+				    const struct poller_pass *pass, struct walltime next)
 {
 	struct release *r = xzalloc(sizeof(*r));
 
@@ -119,6 +149,9 @@ struct rider *poller_release_create(const char *gateway, struct id holder, struc
 	r->gateway = gateway;
 	r->holder = holder;
 	r->seen = seen;
+	r->pass = *pass;
+	r->pass.place.after = pass->place.after ? xstrdup(pass->place.after) : NULL;
+	r->next = next;
 	return &r->rider;
 }
 

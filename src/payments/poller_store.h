@@ -6,7 +6,16 @@
  * says in it when it will be time again.
  */
 
+#include "payments/gateway.h"
 #include "payments/payment_store.h"
+
+/* A reading of all that went back since a time, over as many looks as it takes. */
+struct poller_pass {
+	struct walltime since; /* 0: none is under way */
+	struct walltime seen;  /* up to then it is known once this is over */
+	struct gateway_place place;
+};
+void poller_pass_finish(struct poller_pass *pass);
 
 struct poller_claim {
 	struct rider rider;
@@ -18,15 +27,18 @@ struct poller_claim {
 	int64_t wait_ms;
 	/* Out. */
 	bool is_ours;
-	bool is_held;          /* by another holder; else it is not time */
-	struct walltime again; /* when to try again, if it is not ours */
-	struct walltime seen;  /* refunds and disputes are known up to then; 0: never looked */
+	bool is_held;            /* by another holder; else it is not time */
+	struct walltime again;   /* when to try again, if it is not ours */
+	struct walltime seen;    /* refunds and disputes are known up to then; 0: never looked */
+	struct poller_pass pass; /* owned */
 };
 
 struct poller_claim *poller_claim_create(const char *gateway, struct id holder);
 
-/* Ends the turn of this holder. seen 0: as it was. */
-struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen);
+/* Ends the turn of this holder. seen 0: as it was. The pass is copied; while one is under way, it
+ * is time again at next. */
+struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen,
+				    const struct poller_pass *pass, struct walltime next);
 
 /* Whether anything could have gone back: there is a charge of this gateway. */
 MUST_USE enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out);

@@ -95,6 +95,8 @@ struct look {
 	struct id cursor;
 	bool is_last_page, has_charges;
 	struct walltime began, oldest, seen;
+	struct poller_pass pass;
+	bool is_cut; /* the pass goes on in the next look */
 	size_t jobs; /* of this page, not over */
 	size_t left; /* still unfinished after they were asked about */
 	struct back *back;
@@ -187,11 +189,15 @@ struct back_question {
 	struct walltime since;
 	const char *charge_ref;
 	bool wants_waiting;
+	struct gateway_place place; /* copied */
 };
 typedef void back_fn(struct back *back, bool was_heard);
 struct back *back_start(struct payments *p, const struct back_question *question, back_fn *done,
 			void *arg);
 void *back_arg(const struct back *back);
+/* In done: there is more than is asked at once, and where it goes on; also after a failure. */
+bool back_is_cut(const struct back *back);
+const struct gateway_place *back_place(const struct back *back);
 void back_abort(struct back *back);
 
 /* wait.c. */

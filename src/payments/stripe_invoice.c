@@ -81,15 +81,19 @@ static void step_failed(struct stripe_flow *f)
 		flow_end_by_answer(f);
 }
 
-/* The paid invoice's own intent: what its refunds will name. NULL: it was paid out of band. */
-static const char *intent_of(const json_t *payments)
+/* The paid invoice's own intent, or the charge where it has none: what its refunds will name. NULL:
+ * it was paid out of band. */
+static const char *money_of(const json_t *payments)
 {
 	const json_t *payment;
 	size_t i;
 
 	json_array_foreach (json_object_get(payments, "data"), i, payment) {
-		const char *id = stripe_id_member(json_object_get(payment, "payment"),
-						  "payment_intent");
+		const json_t *by = json_object_get(payment, "payment");
+		const char *id = stripe_id_member(by, "payment_intent");
+
+		if (!id)
+			id = stripe_id_member(by, "charge");
 
 		if (id && is_text(stripe_text_member(payment, "status"), "paid"))
 			return id;
@@ -97,22 +101,22 @@ static const char *intent_of(const json_t *payments)
 	return NULL;
 }
 
-static void paid_by(struct stripe_flow *f, const char *intent)
+static void paid_by(struct stripe_flow *f, const char *ref)
 {
-	if (!intent) {
+	if (!ref) {
 		log_warn("event=invoice_paid_out_of_band invoice=%s action=grant_by_hand",
 			 f->object);
 		flow_end(f, GATEWAY_CANCELLED, "paid out of band, so nothing was credited");
 		return;
 	}
-	set_text(&f->call->charge_ref, intent);
+	set_text(&f->call->charge_ref, ref);
 	flow_end(f, GATEWAY_SUCCEEDED, NULL);
 }
 
 static void on_payments(struct stripe_flow *f)
 {
 	if (f->http.outcome == STRIPE_OK)
-		paid_by(f, intent_of(f->http.object));
+		paid_by(f, money_of(f->http.object));
 	else
 		flow_end_by_answer(f);
 }
@@ -141,7 +145,7 @@ static void is_paid(struct stripe_flow *f)
 		return;
 	}
 	if (payments) {
-		paid_by(f, intent_of(payments));
+		paid_by(f, money_of(payments));
 		return;
 	}
 	stripe_form(&form, "invoice", f->object);

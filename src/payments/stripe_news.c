@@ -25,8 +25,6 @@ struct asking {
 	struct gateway_news *news;
 	struct stripe_call http;
 	bool is_calling;
-	bool is_cut; /* there was more than is read at once */
-	size_t list;
 	int64_t pages;
 	char *path, *form; /* owned */
 };
@@ -98,17 +96,30 @@ static void read_dispute(const json_t *object, struct gateway_reversal *r)
 		r->turn = 2;
 }
 
+/* What a payment's money is known by: its intent; the charge, where it was paid without one, as
+ * some ways to pay an invoice are. Borrowed. NULL: neither. */
+static const char *money_of(const json_t *object)
+{
+	const char *intent = stripe_id_member(object, "payment_intent");
+
+	return intent ? intent : stripe_id_member(object, "charge");
+}
+
+static bool is_charge(const char *ref)
+{
+	return ref && (strncmp(ref, "ch_", 3) == 0 || strncmp(ref, "py_", 3) == 0);
+}
+
 static void tell(struct asking *a, enum reversal_kind kind, const json_t *object)
 {
 	struct gateway_reversal r = {
 		.kind = kind,
 		.ref = stripe_text_member(object, "id"),
-		.charge_ref = stripe_id_member(object, "payment_intent"),
+		.charge_ref = money_of(object),
 		.status = stripe_text_member(object, "status"),
 		.created = stripe_time_member(object, "created"),
 	};
 
-	/* Of a charge without an intent: none of ours. */
 	if (!r.ref || !r.charge_ref || !r.status ||
 	    !stripe_cents_member(object, "amount", &r.amount))
 		return;
@@ -119,25 +130,36 @@ static void tell(struct asking *a, enum reversal_kind kind, const json_t *object
 	a->news->item(a->news, &r);
 }
 
-static void ask_list(struct asking *a, const char *after);
+static void ask_list(struct asking *a);
 
-static void next_list(struct asking *a)
+static size_t list_of(const struct asking *a)
 {
-	a->pages = 0;
-	if (++a->list < ARRAY_LEN(LISTS))
-		ask_list(a, NULL);
-	else
-		asking_end(a, a->is_cut);
+	return (size_t)a->news->place.list;
 }
 
-static bool may_read_on(struct asking *a)
+/* What is behind the item with this id comes next; NULL: what stands in the next list. */
+static void move_on(struct asking *a, const char *last)
 {
-	if (++a->pages < TILL_PAGES_MAX)
-		return true;
-	/* Not in silence: what was not read is money that went back. */
-	log_warn("event=reversals_not_read path=%s reason=too_many", LISTS[a->list].path);
-	a->is_cut = true;
-	return false;
+	struct gateway_place *place = &a->news->place;
+
+	free(place->after);
+	place->after = last ? xstrdup(last) : NULL;
+	place->list += !last;
+}
+
+static void list_failed(struct asking *a)
+{
+	const struct stripe_call *http = &a->http;
+
+	log_warn("event=reversals_not_read path=%s reason=%s", LISTS[list_of(a)].path,
+		 http->text ? log_quote(http->text) : "none");
+	/* The item that it was to go on behind is gone. */
+	if (a->news->place.after &&
+	    (http->outcome == STRIPE_REFUSED || http->outcome == STRIPE_NOT_FOUND)) {
+		move_on(a, NULL);
+		a->news->place.list = 0;
+	}
+	asking_end(a, true);
 }
 
 static void on_list(struct stripe_call *http)
@@ -150,20 +172,22 @@ static void on_list(struct stripe_call *http)
 
 	a->is_calling = false;
 	if (http->outcome != STRIPE_OK) {
-		log_warn("event=reversals_not_read path=%s reason=%s", LISTS[a->list].path,
-			 http->text ? log_quote(http->text) : "none");
-		asking_end(a, true);
+		list_failed(a);
 		return;
 	}
 	json_array_foreach (data, i, object)
-		tell(a, LISTS[a->list].kind, object);
+		tell(a, LISTS[list_of(a)].kind, object);
 	last = stripe_text_member(json_array_get(data, json_array_size(data) - 1), "id");
-	if (last && json_is_true(json_object_get(http->object, "has_more")) && may_read_on(a)) {
-		CLEANUP(free_charp) char *after = xstrdup(last);
-
-		ask_list(a, after);
+	move_on(a, json_is_true(json_object_get(http->object, "has_more")) ? last : NULL);
+	if (list_of(a) == ARRAY_LEN(LISTS)) {
+		a->news->place.list = 0;
+		asking_end(a, false);
+	} else if (++a->pages < TILL_PAGES_MAX) {
+		ask_list(a);
 	} else {
-		next_list(a);
+		log_info("event=reversals_go_on path=%s", LISTS[list_of(a)].path);
+		a->news->is_cut = true;
+		asking_end(a, false);
 	}
 }
 
@@ -198,17 +222,18 @@ static void get(struct asking *a, TAKES char *path, struct buf *form,
 	stripe_start(a->g->stripe, &a->http);
 }
 
-static void ask_list(struct asking *a, const char *after)
+static void ask_list(struct asking *a)
 {
 	const struct gateway_news *news = a->news;
 	struct buf form = BUF_INIT;
 
-	stripe_form(&form, "payment_intent", news->charge_ref);
+	stripe_form(&form, is_charge(news->charge_ref) ? "charge" : "payment_intent",
+		    news->charge_ref);
 	if (!news->charge_ref)
 		stripe_form_i64(&form, "created[gte]", news->since.ms / 1000);
 	stripe_form_i64(&form, "limit", 100);
-	stripe_form(&form, "starting_after", after);
-	get(a, xstrdup(LISTS[a->list].path), &form, on_list);
+	stripe_form(&form, "starting_after", news->place.after);
+	get(a, xstrdup(LISTS[list_of(a)].path), &form, on_list);
 }
 
 void stripe_news(struct gateway *g, struct gateway_news *news)
@@ -219,13 +244,16 @@ void stripe_news(struct gateway *g, struct gateway_news *news)
 	a->g = container_of(g, struct stripe_gateway, gateway);
 	a->news = news;
 	news->state = a;
+	news->is_cut = false;
+	if (news->place.list < 0 || list_of(a) >= ARRAY_LEN(LISTS))
+		news->place.list = 0;
 	if (news->ref)
 		get(a,
 		    xasprintf("%s/%s", LISTS[news->kind == REVERSAL_DISPUTE ? 1 : 0].path,
 			      news->ref),
 		    &form, on_one);
 	else
-		ask_list(a, NULL);
+		ask_list(a);
 }
 
 void stripe_news_abort(struct gateway *g, struct gateway_news *news)
@@ -262,8 +290,11 @@ bool stripe_notice(struct gateway *g, const json_t *event, struct gateway_notice
 			       s->is_live ? "test" : "live");
 	for (size_t i = 0; i < ARRAY_LEN(BACK); i++) {
 		if (starts_with(type, BACK[i]))
-			out->charge_ref = stripe_id_member(object, "payment_intent");
+			out->charge_ref = money_of(object);
 	}
+	/* The charge itself. */
+	if (!out->charge_ref && starts_with(type, "charge.refund"))
+		out->charge_ref = stripe_text_member(object, "id");
 	if (!out->charge_ref &&
 	    (starts_with(type, "payment_intent.") || starts_with(type, "invoice.") ||
 	     starts_with(type, "checkout.session.")))

@@ -52,15 +52,87 @@ def test_partial_refunds_take_their_share_each():
         home.check_back(0, REFUNDED)
 
 
-def test_more_refunds_than_are_read_at_once_are_not_passed_over_in_silence():
+def test_more_refunds_than_are_read_at_once_are_read_one_look_after_the_other():
     with Stripe() as stripe, Sold(stripe) as home:
         charge = home.buy()
         for _ in range(1001):
             stripe.refund(charge, 1)
         with home.server() as s:
             s.call_ok("list_invoices")
-            home.wait(s, lambda: b"reason=too_many" in s.err)
-            home.settled_balance(s, 1000)
+            home.settled_balance(s, 999)
+            home.wait(s, lambda: home.query("SELECT pass_since_ms, seen_ms > 0 FROM poller")
+                      == [(0, 1)])
+        home.check_books()
+
+
+def foreign_refunds(stripe, count):
+    """Of the same account, and none of ours."""
+    customer = stripe.post("/v1/customers", "other", {"email": "other@example.com"})["id"]
+    stripe.post("/v1/payment_intents", "other-pay", {
+        "amount": 10 * count, "currency": "usd", "customer": customer, "confirm": True,
+        "payment_method": stripe.add_card(customer)["id"], "off_session": True,
+        "allowed_payment_method_types": ["card"]})
+    charge = stripe.objects("charge")[-1]["id"]
+    for _ in range(count):
+        stripe.refund(charge, 10)
+
+
+def test_a_long_list_is_read_on_by_the_next_process_where_a_killed_one_stopped():
+    with Stripe() as stripe, Sold(stripe) as home:
+        stripe.refund(home.buy(), 700)
+        foreign_refunds(stripe, 2100)
+        places = []
+        for _ in range(2):
+            home.make_due()
+            s = home.server()
+            s.call_ok("get_token_balance")
+            home.wait(s, lambda: home.query("SELECT pass_after FROM poller "
+                                            "WHERE pass_after IS NOT NULL AND until_ms = 0")
+                      not in ([], places))
+            places = home.query("SELECT pass_after FROM poller")
+            s.kill9()
+        pages = [r["params"].get("starting_after") for r in stripe.requests("GET", "/v1/refunds")]
+        assert pages.count(None) == 1, pages
+        with home.server() as s:
+            s.call_ok("get_token_balance")
+            home.wait(s, lambda: s.balance() == 1300, pause=0.2)
+            assert s.err_text().count("reversals_go_on") <= 1, s.err_text()
+
+
+def test_a_place_that_is_gone_begins_the_list_again():
+    with Stripe() as stripe, Sold(stripe) as home:
+        charge = home.buy()
+        stripe.refund(charge, 500)
+        home.check_back(1500, SUCCEEDED)
+        stripe.refund(charge, 200)
+        home.change("UPDATE poller SET pass_since_ms = 1000, pass_seen_ms = 1000, "
+                    "pass_after = 're_gone', next_ms = 0")
+        with home.server() as s:
+            s.call_ok("get_token_balance")
+            home.wait(s, lambda: b"event=reversals_not_read" in s.err)
+            home.wait(s, lambda: home.query("SELECT pass_after FROM poller") == [(None,)])
+        home.make_due()
+        with home.server() as s:
+            s.call_ok("get_token_balance")
+            home.wait(s, lambda: s.balance() == 1300, pause=0.2)
+
+
+def test_refund_of_an_invoice_that_was_paid_without_an_intent_is_found_by_its_charge():
+    with Stripe() as stripe, Sold(stripe) as home:
+        with home.server() as s:
+            home.payment = s.call_ok("top_up_credits", {"amount_usd": 20})["payment_id"]
+            stripe.pay_invoice(stripe.objects("invoice")[-1]["id"])
+            stripe.control("charges/without_intent", charge=home.charge())
+            home.settled_balance(s, 2000)
+        refund = stripe.refund(home.charge(), 1055)
+        assert refund["payment_intent"] is None, refund
+        assert home.balance_after_look() == 1000
+        stripe.refund(home.charge())
+        events = stripe.events("charge.refunded")
+        home.webhook(events[-1])
+        assert home.state_of(home.payment) == REFUNDED
+        assert home.balance_after_look() == 0
+        home.ledger_verify()
 
 
 def test_refund_of_a_fee_bearing_invoice_takes_the_credit_and_not_the_fee():

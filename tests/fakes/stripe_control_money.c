@@ -10,6 +10,7 @@
  *	invoices/pay_out_of_band, invoices/void         invoice
  *	sessions/complete    session, [behaviour, save, default, brand, last4, ...]
  *	sessions/expire      session
+ *	charges/without_intent  charge                  as some ways to pay an invoice leave it
  *	charges/refund       charge, [amount, reason, status]
  *	refunds/settle       refund, good               false: it fails
  *	disputes/open        charge, [amount, inquiry]
@@ -191,6 +192,25 @@ static json_t *sessions_expire(struct fake *f, const json_t *body, const char **
 	return session;
 }
 
+static json_t *charges_without_intent(struct fake *f, const json_t *body, const char **out_why)
+{
+	json_t *charge = named(f, body, "charge", "charge", out_why);
+	const json_t *all = store_all(f, "invoice_payment");
+
+	for (size_t i = 0; charge != NULL && i < json_array_size(all); i++) {
+		json_t *payment = json_object_get(json_array_get(all, i), "payment");
+
+		if (!text_is(payment, "payment_intent", text_of(charge, "payment_intent")))
+			continue;
+		(void)json_object_del(payment, "payment_intent");
+		put_text(payment, "type", "charge");
+		put_text(payment, "charge", text_of(charge, "id"));
+	}
+	if (charge != NULL)
+		put(charge, "payment_intent", json_null());
+	return charge;
+}
+
 static json_t *charges_refund(struct fake *f, const json_t *body, const char **out_why)
 {
 	json_t *charge = named(f, body, "charge", "charge", out_why);
@@ -278,6 +298,7 @@ static const struct {
 	{"cards/behave", cards_behave},
 	{"cards/detach", cards_detach},
 	{"charges/refund", charges_refund},
+	{"charges/without_intent", charges_without_intent},
 	{"credits/spend", credits_take},
 	{"customers/delete", customers_delete},
 	{"disputes/close", disputes_close},
