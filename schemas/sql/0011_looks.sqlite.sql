@@ -11,3 +11,11 @@ ALTER TABLE poller ADD COLUMN pass_since_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE poller ADD COLUMN pass_seen_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE poller ADD COLUMN pass_list INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE poller ADD COLUMN pass_after TEXT;
+
+-- Of an org's usage event, and of a grant: how often it was put off since it was last told, and why;
+-- and when the till was last asked whether what the org's usage is told to is still there.
+ALTER TABLE mirror_org ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mirror_org ADD COLUMN trouble TEXT;
+ALTER TABLE mirror_org ADD COLUMN checked_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mirror_grant ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mirror_grant ADD COLUMN trouble TEXT;

@@ -254,6 +254,7 @@ static bool build(struct app *app, const struct app_options *options, struct err
 	payments.fee_minimum = app->config.fee_minimum;
 	payments.return_url = app->config.return_url;
 	payments.meter = app->config.meter;
+	payments.meter_interval_ms = app->config.meter_interval_s * 1000;
 	payments.default_org = app->config.org_name;
 	payments.default_email = app->config.org_email;
 	app->loop = loop_create();

@@ -154,6 +154,15 @@ static bool read_root(const char *path, json_t **out, struct err *err)
 	return is_good;
 }
 
+static void read_meter(const json_t *stripe, struct app_config *c)
+{
+	const json_t *interval = json_object_get(stripe, "meter_interval_s");
+
+	c->meter = json_is_true(json_object_get(stripe, "meter"));
+	if (interval)
+		CHECK(edge_i64(interval, &c->meter_interval_s)); /* the shape says so */
+}
+
 bool app_config_read(const char *path, struct app_config *out, struct err *err)
 {
 	struct app_config c = {.root = NULL};
@@ -163,7 +172,7 @@ bool app_config_read(const char *path, struct app_config *out, struct err *err)
 		c.root = json_object();
 	else if (!read_root(path, &c.root, err))
 		return false;
-	c.meter = json_is_true(json_object_get(json_object_get(c.root, "stripe"), "meter"));
+	read_meter(json_object_get(c.root, "stripe"), &c);
 	network = json_object_get(c.root, "network");
 	c.allow_private = json_is_true(json_object_get(network, "allow_private"));
 	c.contact = json_string_value(json_object_get(network, "contact"));

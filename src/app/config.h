@@ -21,8 +21,9 @@ struct app_config {
 	struct microusd starter;
 	struct decimal fee_percent;
 	struct cents fee_minimum;
-	char *return_url; /* owned; NULL = none */
-	bool meter;       /* usage and credit are mirrored at Stripe's meter */
+	char *return_url;         /* owned; NULL = none */
+	bool meter;               /* usage and credit are mirrored at Stripe's meter */
+	int64_t meter_interval_s; /* how soon after a use; 0: the default */
 	bool allow_private;
 	const char *contact; /* NULL = none */
 	struct guard_config guard;

@@ -99,16 +99,21 @@ enum {
 	RELOAD_WATCH_MAX = 1024,
 
 	/* The mirror at the till's meter, in milliseconds: how soon after a use it is told, how
-	 * long one process tells alone (longer than one thing may take), and how long it waits
-	 * after a failure. An event's name is remembered for a day, its time may be 35 days ago. */
+	 * long one process tells alone and how often it says that it still does, and how long an
+	 * org or all wait after a failure. An event's name is remembered for a day, its time may be
+	 * 35 days ago. */
 	MIRROR_MS = 5 * 1000,
 	MIRROR_GIVE_UP_MS = 30 * 1000,
-	MIRROR_TURN_MS = 40 * 1000,
+	MIRROR_TURN_MS = 6 * 1000,
+	MIRROR_RENEW_MS = 2 * 1000,
 	MIRROR_BACKOFF_MS_MAX = 10 * 60 * 1000,
-	MIRROR_PUT_OFF_MS = 10 * 60 * 1000,
+	/* How often it is asked whether an org's subscription and the meter are there. */
+	MIRROR_CHECK_MS = 60 * 60 * 1000,
 	MIRROR_SAY_MS = 10 * 60 * 1000,
 	MIRROR_AGE_DAYS_MAX = 34,
 	MIRROR_EVENTS_PER_TURN = 16, /* of one org that is far behind */
+	MIRROR_ORGS_AT_ONCE = 4,
+	MIRROR_FAILURES_MAX = 4, /* orgs without an answer, one after the other */
 
 	/* Calls of Stripe: how long and how often one is repeated, in milliseconds but for the
 	 * seconds that Stripe itself may ask for. */

@@ -276,6 +276,21 @@ static struct db *open_store(struct doctor *d)
 	return db;
 }
 
+static void add_mirror(struct doctor *d, const char *gateway, const struct mirror_view *v)
+{
+	bool is_well = !v->trouble && !v->orgs_in_trouble;
+	CLEANUP(free_charp) char *orgs = NULL;
+
+	orgs = v->orgs_in_trouble
+		       ? xasprintf("; of %d orgs: %s", (int)v->orgs_in_trouble, v->org_trouble)
+		       : xstrdup("");
+	add(d, is_well ? FINDING_OK : FINDING_WARN, "stripe.meter",
+	    is_well ? NULL : "It is tried again by itself; calls do not wait for it.",
+	    "%s: %d ledger entries and %d grants are not told yet%s%s%s", gateway,
+	    (int)v->lag_entries, (int)v->lag_grants, v->trouble ? "; " : "",
+	    v->trouble ? v->trouble : "", orgs);
+}
+
 /* What Stripe's meter has not been told yet; test and live are told apart. */
 static void check_mirror(struct doctor *d, struct db *db)
 {
@@ -285,12 +300,7 @@ static void check_mirror(struct doctor *d, struct db *db)
 		struct mirror_view view = {.trouble = NULL};
 
 		if (mirror_view_read(db, GATEWAYS[i], &view) == DB_OK && view.is_started)
-			add(d, view.trouble ? FINDING_WARN : FINDING_OK, "stripe.meter",
-			    view.trouble ? "It is tried again by itself; calls do not wait for it."
-					 : NULL,
-			    "%s: %d ledger entries and %d grants are not told yet%s%s", GATEWAYS[i],
-			    (int)view.lag_entries, (int)view.lag_grants, view.trouble ? "; " : "",
-			    view.trouble ? view.trouble : "");
+			add_mirror(d, GATEWAYS[i], &view);
 		mirror_view_finish(&view);
 	}
 }

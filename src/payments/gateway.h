@@ -36,6 +36,7 @@ struct gateway_mirror {
 	int64_t units; /* of $0.001 */
 	struct walltime at;
 	bool is_old;           /* the till may have forgotten whether it heard of it */
+	bool wants_check;      /* whether what usage is told to is still there */
 	int64_t units_told;    /* of this org before it */
 	struct walltime since; /* of the first usage at the earliest */
 	/* A grant: the ledger entry that gave credit. */

@@ -3,67 +3,33 @@
  * what is durable, some seconds later and as long as there is something to tell, never as part of a
  * call. What fails stays where it is and is told later.
  *
- *	START once -> PAGE --something--> CLAIM --ours--> org after org: WORK -> (PLAN | TELL ->
- *NOTE)
+ *	START once -> PAGE --something--> CLAIM --ours--> a few orgs at a time: mirror_tell.c
  *
  * An event is durable before it is sent, bears the id of its last call, and is sent again under it
- * until it has arrived: a crash anywhere tells it once.
+ * until it has arrived: a crash anywhere tells it once. The turn is short and renewed, so that
+ * nobody waits long for a process that was killed.
  */
 
-#include "base/limits.h"
 #include "base/log.h"
-#include "payments/mirror_store.h"
-#include "payments/room.h"
+#include "payments/mirror_room.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct mirror {
-	struct payments *p; /* NULL: the room is gone, and the command's callback frees it */
-	struct id holder;   /* this process among those of the store */
-	struct walltime born;
-	bool was_resumed, has_begun, is_running;
-	bool is_committing;
-	bool wants_more; /* something happened since the page was read */
-	bool is_put_off; /* something is not to be told yet */
-	bool is_backing_off;
-	struct loop_timer timer;
-	int64_t wait_ms; /* after the next failure */
-	struct wallet_query query;
-	bool is_started;
-	struct mirror_start_list start;
-	struct mirror_page page;
-	size_t next;
-	int64_t events; /* told of the org at hand */
-	bool is_behind; /* by more than the event that was told */
-	struct mirror_work work;
-	struct gateway_mirror item;
-	struct gateway_call call;
-	bool is_calling;
-	char *trouble; /* of this round, owned */
-	char *said;    /* what the log has, owned */
-	struct walltime said_at;
-};
-
-static void work(struct mirror *m);
+static void fill(struct mirror *m);
 static void read_page(struct mirror *m);
 
-static const char *gateway_name(const struct mirror *m)
+const char *mirror_gateway(const struct mirror *m)
 {
 	return m->p->gateway->name;
 }
 
-static struct id org_at_hand(const struct mirror *m)
-{
-	return m->page.orgs[m->next];
-}
-
 static void mirror_free(struct mirror *m)
 {
+	for (size_t i = 0; i < ARRAY_LEN(m->tellers); i++)
+		teller_finish(&m->tellers[i]);
 	mirror_start_list_finish(&m->start);
 	mirror_page_finish(&m->page);
-	mirror_work_finish(&m->work);
-	gateway_call_finish(&m->call);
 	free(m->trouble);
 	free(m->said);
 	free(m);
@@ -80,33 +46,26 @@ static void query(struct mirror *m, bool (*step)(struct wallet_query *, struct d
 	wallet_query(m->p->wallet, &m->query);
 }
 
-static void submit(struct mirror *m, TAKES struct rider *rider, wallet_cmd_fn *done)
+void mirror_submit(struct mirror *m, TAKES struct rider *rider, wallet_cmd_fn *done, void *arg)
 {
 	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_RIDERS, (struct caller){0});
 
 	wallet_cmd_add_rider(cmd, rider);
 	cmd->deadline = boottime_after(clock_boot(), PAYMENT_STORE_MS);
 	cmd->done = done;
-	cmd->arg = m;
-	m->is_committing = true;
+	cmd->arg = arg;
+	m->commands++;
 	wallet_submit(m->p->wallet, cmd);
 }
 
-/* False when the room is gone, and the mirror with it. */
-static bool is_committed(struct mirror *m)
+bool mirror_is_committed(struct mirror *m)
 {
-	m->is_committing = false;
+	m->commands--;
 	if (m->p)
 		return true;
-	mirror_free(m);
+	if (!m->commands)
+		mirror_free(m);
 	return false;
-}
-
-/* The first of a round stays: what follows may follow from it. */
-static void note_trouble(struct mirror *m, const char *text)
-{
-	if (!m->trouble)
-		m->trouble = xstrdup(text ? text : "no answer");
 }
 
 /* Once, and then now and again while it lasts. */
@@ -115,10 +74,10 @@ static void say_trouble(struct mirror *m)
 	struct walltime now = payments_now(m->p);
 
 	if (!m->trouble && m->said)
-		log_info("event=mirror_goes_on gateway=%s", gateway_name(m));
+		log_info("event=mirror_goes_on gateway=%s", mirror_gateway(m));
 	if (m->trouble && (!m->said || strcmp(m->said, m->trouble) != 0 ||
 			   now.ms - m->said_at.ms > MIRROR_SAY_MS)) {
-		log_warn("event=mirror_lags gateway=%s reason=%s", gateway_name(m),
+		log_warn("event=mirror_lags gateway=%s reason=%s", mirror_gateway(m),
 			 log_quote(m->trouble));
 		m->said_at = now;
 	}
@@ -127,221 +86,130 @@ static void say_trouble(struct mirror *m)
 	m->trouble = NULL;
 }
 
-static void double_wait(struct mirror *m)
-{
-	m->wait_ms *= 2;
-	if (m->wait_ms > MIRROR_BACKOFF_MS_MAX)
-		m->wait_ms = MIRROR_BACKOFF_MS_MAX;
-}
-
 /* The end of a round, whose turn this process had or not. */
 static void round_over(struct mirror *m, bool is_failed)
 {
+	int64_t due_ms = m->due.ms - payments_now(m->p).ms;
+
 	m->is_running = false;
 	m->is_backing_off = is_failed;
+	loop_timer_cancel(&m->renew_timer);
 	mirror_page_finish(&m->page);
-	mirror_work_finish(&m->work);
 	if (is_failed) {
 		loop_timer_in(&m->timer, m->wait_ms);
-		double_wait(m);
+		m->wait_ms *= 2;
+		if (m->wait_ms > MIRROR_BACKOFF_MS_MAX)
+			m->wait_ms = MIRROR_BACKOFF_MS_MAX;
 		return;
 	}
-	m->wait_ms = MIRROR_MS;
+	m->wait_ms = m->interval_ms;
 	if (m->wants_more)
-		loop_timer_in(&m->timer, MIRROR_MS);
-	else if (m->is_put_off)
-		loop_timer_in(&m->timer, MIRROR_PUT_OFF_MS);
+		loop_timer_in(&m->timer, m->interval_ms);
+	else if (m->due.ms)
+		loop_timer_in(&m->timer, due_ms > 0 ? due_ms : 0);
 }
 
 static void on_released(struct wallet_cmd *cmd)
 {
-	(void)is_committed(cmd->arg);
+	(void)mirror_is_committed(cmd->arg);
 }
 
-static void turn_over(struct mirror *m, bool is_failed)
+static void turn_over(struct mirror *m)
 {
 	struct walltime now = payments_now(m->p);
-	struct walltime next = {.ms = is_failed ? now.ms + m->wait_ms : 0};
+	struct walltime next = {.ms = m->has_failed ? now.ms + m->wait_ms : 0};
 
-	submit(m, mirror_release_create(gateway_name(m), m->holder, now, next, m->trouble),
-	       on_released);
-	say_trouble(m);
-	round_over(m, is_failed);
-}
-
-static void next_org(struct mirror *m)
-{
-	m->next++;
-	m->events = 0;
-	if (m->next < m->page.count)
-		work(m);
-	else if (!m->page.is_last)
-		read_page(m);
-	else
-		turn_over(m, false);
-}
-
-static void on_noted(struct wallet_cmd *cmd)
-{
-	struct mirror_change *c = container_of(cmd->riders, struct mirror_change, rider);
-	struct mirror *m = cmd->arg;
-
-	if (!is_committed(m))
-		return;
-	if (cmd->outcome != WALLET_OK) {
-		note_trouble(m, "the store cannot be used");
-		turn_over(m, true);
-	} else if (!c->is_ours) {
-		/* It took too long, and another process goes on. */
+	if (m->is_lost) {
 		m->wants_more = true;
 		round_over(m, false);
-	} else if (c->kind == MIRROR_USAGE_TOLD && !m->is_behind) {
-		/* What came since makes an event some seconds later. */
-		m->wants_more = true;
-		next_org(m);
-	} else {
-		work(m);
-	}
-}
-
-static void note(struct mirror *m, enum mirror_change_kind kind)
-{
-	struct mirror_change *c = mirror_change_create(kind, gateway_name(m), org_at_hand(m),
-						       &m->work);
-
-	c->holder = m->holder;
-	c->now = payments_now(m->p);
-	if (kind == MIRROR_USAGE_PUT_OFF || kind == MIRROR_GRANT_PUT_OFF) {
-		c->not_before.ms = c->now.ms + MIRROR_PUT_OFF_MS;
-		m->is_put_off = true;
-	}
-	if (kind == MIRROR_USAGE_TOLD)
-		m->is_behind = c->work.entries >= QUERY_ROWS_PER_STEP &&
-			       ++m->events < MIRROR_EVENTS_PER_TURN;
-	c->ref = m->call.ref;
-	m->call.ref = NULL;
-	submit(m, &c->rider, on_noted);
-}
-
-static void log_told(const struct mirror *m)
-{
-	char org[ID_TEXT_SIZE], name[ID_TEXT_SIZE];
-
-	if (!log_is_on(LOG_INFO))
-		return;
-	id_text("org", org_at_hand(m), org);
-	if (m->item.is_grant) {
-		log_info("event=mirror_grant_told org=%s entry=%lld", org, (long long)m->item.seq);
 		return;
 	}
-	id_text("call", m->item.call, name);
-	log_info("event=mirror_usage_told org=%s call=%s units=%lld", org, name,
-		 (long long)m->item.units);
+	mirror_submit(m, mirror_release_create(mirror_gateway(m), m->holder, now, next, m->trouble),
+		      on_released, m);
+	say_trouble(m);
+	round_over(m, m->has_failed);
 }
 
-static void on_told(struct gateway_call *call)
+void mirror_fail(struct mirror *m, const char *reason)
 {
-	struct mirror *m = call->arg;
-	bool is_grant = m->item.is_grant;
+	/* The first of a round stays: what follows may follow from it. */
+	if (!m->trouble)
+		m->trouble = xstrdup(reason ? reason : "no answer");
+	m->is_stopping = true;
+	m->has_failed = true;
+}
 
-	m->is_calling = false;
-	switch (call->result) {
-	case GATEWAY_SUCCEEDED:
-		log_told(m);
-		note(m, is_grant ? MIRROR_GRANT_TOLD : MIRROR_USAGE_TOLD);
-		return;
-	case GATEWAY_REFUSED:
-		/* This one alone: the others are not kept waiting. */
-		note_trouble(m, call->reason);
-		note(m, is_grant ? MIRROR_GRANT_PUT_OFF : MIRROR_USAGE_PUT_OFF);
-		return;
-	case GATEWAY_DECLINED:
-	case GATEWAY_ACTION_REQUIRED:
-	case GATEWAY_OPEN:
-	case GATEWAY_CANCELLED:
-	case GATEWAY_FORBIDDEN:
-	case GATEWAY_UNKNOWN:
-	case GATEWAY_PORTAL:
-		note_trouble(m, call->reason);
-		turn_over(m, true);
-		return;
+void mirror_lose(struct mirror *m)
+{
+	m->is_stopping = true;
+	m->is_lost = true;
+}
+
+void mirror_due_at(struct mirror *m, struct walltime at)
+{
+	if (!m->due.ms || at.ms < m->due.ms)
+		m->due = at;
+}
+
+static struct teller *free_teller(struct mirror *m)
+{
+	/* Two that make the same thing at the till stand in each other's way. */
+	size_t most = m->is_set_up ? ARRAY_LEN(m->tellers) : 1;
+
+	for (size_t i = 0; i < most; i++) {
+		if (!m->tellers[i].is_busy)
+			return &m->tellers[i];
 	}
-	die("the till's meter answered %d", (int)call->result);
+	return NULL;
 }
 
-/* Whole cents, rounded up: no usage is left without credit. */
-static struct cents cents_ceil(struct microusd amount)
+/* Begins as many orgs as may be; the last one that is over goes on, or ends the round. */
+static void fill(struct mirror *m)
 {
-	struct microusd cent;
+	struct teller *t;
 
-	CHECK(microusd_from_cents(&cent, cents_of(1)));
-	return cents_of(microusd_steps_ceil(amount, cent));
-}
-
-static void tell(struct mirror *m)
-{
-	const struct mirror_work *w = &m->work;
-	struct gateway *g = m->p->gateway;
-
-	if (w->has_grant)
-		m->item = (struct gateway_mirror){
-			.is_grant = true,
-			.seq = w->grant.seq,
-			.payment = w->grant.payment,
-			.credit = cents_ceil(w->grant.amount),
-		};
+	while (!m->is_stopping && m->next < m->page.count && (t = free_teller(m)) != NULL) {
+		m->busy++;
+		teller_start(t, m->page.orgs[m->next++]);
+	}
+	if (m->busy)
+		return;
+	if (m->is_stopping || m->page.is_last)
+		turn_over(m);
 	else
-		m->item = (struct gateway_mirror){
-			.call = w->call,
-			.units = w->units,
-			.units_told = w->units_told,
-			.at = w->at,
-			.since = w->started,
-			.is_old = payments_now(m->p).ms - w->made.ms >= TILL_REPLAY_MS,
-		};
-	gateway_call_finish(&m->call);
-	m->call = (struct gateway_call){
-		.org = org_at_hand(m),
-		.mirror = &m->item,
-		.give_up = boottime_after(clock_boot(), MIRROR_GIVE_UP_MS),
-		.done = on_told,
-		.arg = m,
-	};
-	m->is_calling = true;
-	g->mirror(g, &m->call);
+		read_page(m);
 }
 
-static bool work_step(struct wallet_query *q, struct db *db)
+void mirror_teller_over(struct teller *t)
 {
-	struct mirror *m = container_of(q, struct mirror, query);
+	struct mirror *m = t->m;
 
-	if (mirror_work_read(db, gateway_name(m), org_at_hand(m), payments_now(m->p), &m->work) !=
-	    DB_OK)
-		q->is_failed = true;
-	return true;
+	CHECK(t->is_busy && m->busy > 0);
+	t->is_busy = false;
+	m->busy--;
+	fill(m);
 }
 
-static void work_done(struct wallet_query *q)
+static void on_renewed(struct wallet_cmd *cmd)
 {
-	struct mirror *m = container_of(q, struct mirror, query);
-	const struct mirror_work *w = &m->work;
+	struct mirror_renewal *r = container_of(cmd->riders, struct mirror_renewal, rider);
+	struct mirror *m = cmd->arg;
 
-	if (q->is_failed) {
-		note_trouble(m, "the store cannot be read");
-		turn_over(m, true);
-	} else if (w->has_grant || (w->has_event && !w->is_put_off)) {
-		tell(m);
-	} else if (!w->has_event && w->plan.next_seq > w->plan.seq) {
-		note(m, MIRROR_PLANNED);
-	} else {
-		next_org(m);
-	}
+	if (!mirror_is_committed(m) || !m->is_running)
+		return;
+	if (cmd->outcome == WALLET_OK && !r->is_ours)
+		mirror_lose(m);
+	else
+		loop_timer_in(&m->renew_timer, MIRROR_RENEW_MS);
 }
 
-static void work(struct mirror *m)
+static void on_renew_timer(void *arg)
 {
-	mirror_work_finish(&m->work);
-	query(m, work_step, work_done);
+	struct mirror *m = arg;
+
+	mirror_submit(
+		m, &mirror_renewal_create(mirror_gateway(m), m->holder, payments_now(m->p))->rider,
+		on_renewed, m);
 }
 
 static void on_claimed(struct wallet_cmd *cmd)
@@ -350,20 +218,21 @@ static void on_claimed(struct wallet_cmd *cmd)
 	struct mirror *m = cmd->arg;
 	int64_t wait_ms;
 
-	if (!is_committed(m))
+	if (!mirror_is_committed(m))
 		return;
 	if (cmd->outcome != WALLET_OK) {
 		round_over(m, true);
 		return;
 	}
 	if (c->is_ours) {
-		work(m);
+		loop_timer_in(&m->renew_timer, MIRROR_RENEW_MS);
+		fill(m);
 		return;
 	}
 	/* Another process tells, or the till is left alone for a while. */
 	wait_ms = c->again.ms - payments_now(m->p).ms;
 	round_over(m, false);
-	loop_timer_in(&m->timer, wait_ms > MIRROR_MS ? wait_ms : MIRROR_MS);
+	loop_timer_in(&m->timer, wait_ms > m->interval_ms ? wait_ms : m->interval_ms);
 }
 
 static bool page_step(struct wallet_query *q, struct db *db)
@@ -372,9 +241,10 @@ static bool page_step(struct wallet_query *q, struct db *db)
 	struct id after = m->page.last;
 
 	mirror_page_finish(&m->page);
-	if (mirror_page_read(db, gateway_name(m), after, payments_now(m->p), &m->page) != DB_OK)
+	if (mirror_page_read(db, mirror_gateway(m), after, payments_now(m->p), &m->page) != DB_OK)
 		q->is_failed = true;
-	m->is_put_off = m->is_put_off || m->page.has_put_off;
+	if (m->page.due.ms)
+		mirror_due_at(m, m->page.due);
 	/* Pages of which nothing is to be told are passed here. */
 	return q->is_failed || m->page.count > 0 || m->page.is_last;
 }
@@ -384,15 +254,15 @@ static void first_page_done(struct wallet_query *q)
 	struct mirror *m = container_of(q, struct mirror, query);
 
 	m->next = 0;
-	m->events = 0;
 	if (q->is_failed)
 		round_over(m, true);
 	else if (m->page.count == 0)
 		round_over(m, false);
 	else
-		submit(m,
-		       &mirror_claim_create(gateway_name(m), m->holder, payments_now(m->p))->rider,
-		       on_claimed);
+		mirror_submit(m,
+			      &mirror_claim_create(mirror_gateway(m), m->holder, payments_now(m->p))
+				       ->rider,
+			      on_claimed, m);
 }
 
 static void page_done(struct wallet_query *q)
@@ -401,11 +271,8 @@ static void page_done(struct wallet_query *q)
 
 	m->next = 0;
 	if (q->is_failed)
-		turn_over(m, true);
-	else if (m->page.count == 0)
-		turn_over(m, false);
-	else
-		work(m);
+		mirror_fail(m, "the store cannot be read");
+	fill(m);
 }
 
 static void read_page(struct mirror *m)
@@ -417,7 +284,7 @@ static void on_begun(struct wallet_cmd *cmd)
 {
 	struct mirror *m = cmd->arg;
 
-	if (!is_committed(m))
+	if (!mirror_is_committed(m))
 		return;
 	m->has_begun = cmd->outcome == WALLET_OK;
 	m->wants_more = true;
@@ -428,7 +295,7 @@ static bool start_step(struct wallet_query *q, struct db *db)
 {
 	struct mirror *m = container_of(q, struct mirror, query);
 
-	if (mirror_start_read(db, gateway_name(m), m->born, &m->is_started, &m->start) != DB_OK)
+	if (mirror_start_read(db, mirror_gateway(m), m->born, &m->is_started, &m->start) != DB_OK)
 		q->is_failed = true;
 	return true;
 }
@@ -444,7 +311,8 @@ static void start_done(struct wallet_query *q)
 		m->wants_more = true;
 		round_over(m, false);
 	} else {
-		submit(m, mirror_start_create(gateway_name(m), m->born, &m->start), on_begun);
+		mirror_submit(m, mirror_start_create(mirror_gateway(m), m->born, &m->start),
+			      on_begun, m);
 	}
 }
 
@@ -453,7 +321,9 @@ static void run(struct mirror *m)
 	loop_timer_cancel(&m->timer);
 	m->is_running = true;
 	m->wants_more = false;
-	m->is_put_off = false;
+	m->due = (struct walltime){0};
+	m->is_stopping = m->has_failed = m->is_lost = false;
+	m->failures = 0;
 	if (m->has_begun) {
 		m->page.last = ID_NONE;
 		query(m, page_step, first_page_done);
@@ -470,8 +340,8 @@ static void on_timer(void *arg)
 	if (m->is_running)
 		return;
 	/* The release of the last turn may still wait for the store. */
-	if (m->is_committing)
-		loop_timer_in(&m->timer, MIRROR_MS);
+	if (m->commands)
+		loop_timer_in(&m->timer, m->interval_ms);
 	else
 		run(m);
 }
@@ -489,11 +359,12 @@ void mirror_resume(struct payments *p)
 
 void mirror_soon(struct payments *p)
 {
-	struct boottime soon = boottime_after(clock_boot(), MIRROR_MS);
 	struct mirror *m = p->mirror;
+	struct boottime soon;
 
 	if (!m || !m->was_resumed || m->is_backing_off)
 		return;
+	soon = boottime_after(clock_boot(), m->interval_ms);
 	m->wants_more = true;
 	if (!m->is_running && (!loop_timer_is_set(&m->timer) || m->timer.at.ms > soon.ms))
 		loop_timer_at(&m->timer, soon);
@@ -510,8 +381,12 @@ void mirror_init(struct payments *p)
 	m->holder = wallet_new_id(p->wallet);
 	/* The ledger's clock. */
 	m->born = clock_wall();
-	m->wait_ms = MIRROR_MS;
+	m->interval_ms = p->config.meter_interval_ms ? p->config.meter_interval_ms : MIRROR_MS;
+	m->wait_ms = m->interval_ms;
 	loop_timer_init(&m->timer, p->loop, on_timer, m);
+	loop_timer_init(&m->renew_timer, p->loop, on_renew_timer, m);
+	for (size_t i = 0; i < ARRAY_LEN(m->tellers); i++)
+		m->tellers[i].m = m;
 	p->mirror = m;
 }
 
@@ -523,10 +398,11 @@ void mirror_finish(struct payments *p)
 		return;
 	p->mirror = NULL;
 	loop_timer_cancel(&m->timer);
+	loop_timer_cancel(&m->renew_timer);
 	wallet_query_cancel(p->wallet, &m->query);
-	if (m->is_calling)
-		p->gateway->abort(p->gateway, &m->call);
+	for (size_t i = 0; i < ARRAY_LEN(m->tellers); i++)
+		teller_stop(&m->tellers[i]);
 	m->p = NULL;
-	if (!m->is_committing)
+	if (!m->commands)
 		mirror_free(m);
 }

@@ -14,18 +14,31 @@ struct page_reader {
 	int64_t rows;
 };
 
+static bool is_due_at(const struct page_reader *r, struct walltime t)
+{
+	struct mirror_page *page = r->page;
+
+	if (!mirror_is_ahead(t, r->now, MIRROR_BACKOFF_MS_MAX))
+		return true;
+	if (!page->due.ms || t.ms < page->due.ms)
+		page->due = t;
+	return false;
+}
+
 static void read_page_row(void *arg, const struct db_row *row)
 {
 	struct page_reader *r = arg;
 	struct mirror_page *page = r->page;
 	bool lags = db_row_i64(row, "last_seq") > db_row_i64(row, "told_seq");
 	bool owes = !db_row_is_null(row, "grant_ms");
-	bool is_due = (lags && db_row_walltime(row, "not_before_ms").ms <= r->now.ms) ||
-		      (owes && db_row_walltime(row, "grant_ms").ms <= r->now.ms);
+	bool is_due = false;
 
+	if (lags)
+		is_due = is_due_at(r, db_row_walltime(row, "not_before_ms"));
+	if (owes)
+		is_due = is_due_at(r, db_row_walltime(row, "grant_ms")) || is_due;
 	r->rows++;
 	page->last = db_row_id(row, "org");
-	page->has_put_off = page->has_put_off || ((lags || owes) && !is_due);
 	if (!is_due)
 		return;
 	if (page->count == page->size) {
@@ -69,6 +82,13 @@ struct work_reader {
 	bool is_full;
 };
 
+static char *text_of(const struct db_row *row, const char *name)
+{
+	const char *text = db_row_text(row, name);
+
+	return text ? xstrdup(text) : NULL;
+}
+
 static void read_org_row(void *arg, const struct db_row *row)
 {
 	struct work_reader *r = arg;
@@ -77,7 +97,11 @@ static void read_org_row(void *arg, const struct db_row *row)
 	work->has_row = true;
 	work->call = db_row_id(row, "call");
 	work->has_event = !id_is_none(work->call);
-	work->is_put_off = db_row_walltime(row, "not_before_ms").ms > r->now.ms;
+	work->is_put_off = mirror_is_ahead(db_row_walltime(row, "not_before_ms"), r->now,
+					   MIRROR_BACKOFF_MS_MAX);
+	work->failures = db_row_i64(row, "failures");
+	work->trouble = text_of(row, "trouble");
+	work->checked = db_row_walltime(row, "checked_ms");
 	work->at = db_row_walltime(row, "call_ms");
 	work->units = db_row_i64(row, "units");
 	work->units_told = db_row_i64(row, "units_told");
@@ -103,6 +127,8 @@ static void read_grant(void *arg, const struct db_row *row)
 		.seq = db_row_i64(row, "seq"),
 		.payment = db_row_id(row, "payment"),
 		.amount = db_row_microusd(row, "amount_microusd"),
+		.failures = db_row_i64(row, "failures"),
+		.trouble = text_of(row, "trouble"),
 	};
 }
 
@@ -148,10 +174,12 @@ enum db_status mirror_work_read(struct db *db, const char *gateway, struct id or
 	static const char STARTED[] = "SELECT started_ms FROM mirror WHERE gateway = $1";
 	static const char ORG[] =
 		"SELECT seq, remainder_microusd, units_told, call, call_ms, units, next_seq, "
-		"made_ms, not_before_ms FROM mirror_org WHERE gateway = $1 AND org = $2";
+		"made_ms, not_before_ms, failures, trouble, checked_ms FROM mirror_org "
+		"WHERE gateway = $1 AND org = $2";
 	static const char GRANT[] =
-		"SELECT seq, payment, amount_microusd FROM mirror_grant WHERE gateway = $1 "
-		"AND org = $2 AND is_told = 0 AND not_before_ms <= $3 ORDER BY seq LIMIT 1";
+		"SELECT seq, payment, amount_microusd, failures, trouble FROM mirror_grant "
+		"WHERE gateway = $1 AND org = $2 AND is_told = 0 AND (not_before_ms <= $3 "
+		"OR not_before_ms > $4) ORDER BY seq LIMIT 1";
 	struct work_reader r = {.work = out, .now = now};
 	struct db_stmt *s = db_stmt(db, STARTED);
 	enum db_status status;
@@ -166,6 +194,7 @@ enum db_status mirror_work_read(struct db *db, const char *gateway, struct id or
 	db_bind_text(s, gateway);
 	db_bind_id(s, org);
 	db_bind_walltime(s, now);
+	db_bind_walltime(s, (struct walltime){.ms = now.ms + MIRROR_BACKOFF_MS_MAX});
 	db_queue(s, read_grant, &r);
 	status = db_flush(db);
 	if (status != DB_OK || out->has_grant || out->has_event)
@@ -177,6 +206,8 @@ enum db_status mirror_work_read(struct db *db, const char *gateway, struct id or
 void mirror_work_finish(struct mirror_work *work)
 {
 	mirror_plan_finish(&work->plan);
+	free(work->trouble);
+	free(work->grant.trouble);
 	*work = (struct mirror_work){.has_row = false};
 }
 
@@ -249,9 +280,11 @@ static void write_usage_told(struct db *db, const struct mirror_change *c)
 	static const char SQL[] =
 		"UPDATE mirror_org SET seq = next_seq, remainder_microusd = "
 		"next_remainder_microusd, units_told = units_told + units, call = NULL, "
-		"not_before_ms = 0 WHERE gateway = $1 AND org = $2 AND call = $3";
+		"not_before_ms = 0, failures = 0, trouble = NULL, checked_ms = CASE WHEN $1 > 0 "
+		"THEN $1 ELSE checked_ms END WHERE gateway = $2 AND org = $3 AND call = $4";
 	struct db_stmt *s = db_stmt(db, SQL);
 
+	db_bind_walltime(s, c->is_checked ? c->now : (struct walltime){0});
 	db_bind_text(s, c->gateway);
 	db_bind_id(s, c->org);
 	db_bind_id(s, c->work.call);
@@ -260,11 +293,13 @@ static void write_usage_told(struct db *db, const struct mirror_change *c)
 
 static void write_usage_put_off(struct db *db, const struct mirror_change *c)
 {
-	static const char SQL[] = "UPDATE mirror_org SET not_before_ms = $1 "
-				  "WHERE gateway = $2 AND org = $3 AND call = $4";
+	static const char SQL[] = "UPDATE mirror_org SET not_before_ms = $1, "
+				  "failures = failures + 1, trouble = $2 "
+				  "WHERE gateway = $3 AND org = $4 AND call = $5";
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_walltime(s, c->not_before);
+	db_bind_text(s, c->reason);
 	db_bind_text(s, c->gateway);
 	db_bind_id(s, c->org);
 	db_bind_id(s, c->work.call);
@@ -274,42 +309,18 @@ static void write_usage_put_off(struct db *db, const struct mirror_change *c)
 static void write_grant_change(struct db *db, const struct mirror_change *c)
 {
 	static const char SQL[] =
-		"UPDATE mirror_grant SET is_told = $1, ref = $2, not_before_ms = $3 "
-		"WHERE gateway = $4 AND org = $5 AND seq = $6 AND is_told = 0";
+		"UPDATE mirror_grant SET is_told = $1, ref = $2, not_before_ms = $3, "
+		"failures = failures + 1, trouble = $4 "
+		"WHERE gateway = $5 AND org = $6 AND seq = $7 AND is_told = 0";
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_bool(s, c->kind == MIRROR_GRANT_TOLD);
 	db_bind_text(s, c->ref);
 	db_bind_walltime(s, c->not_before);
+	db_bind_text(s, c->reason);
 	db_bind_text(s, c->gateway);
 	db_bind_id(s, c->org);
 	db_bind_i64(s, c->work.grant.seq);
-	db_queue_write(s, -1);
-}
-
-static void note_row(void *arg, const struct db_row *row)
-{
-	(void)row;
-	*(bool *)arg = true;
-}
-
-/* The turn lasts on, if it still is ours. */
-static void extend_turn(struct db *db, struct mirror_change *c)
-{
-	static const char FIND[] = "SELECT gateway FROM mirror WHERE gateway = $1 AND holder = $2";
-	static const char EXTEND[] = "UPDATE mirror SET until_ms = $1 WHERE gateway = $2";
-	struct db_stmt *s = db_stmt(db, FIND);
-
-	c->is_ours = false;
-	db_bind_text(s, c->gateway);
-	db_bind_id(s, c->holder);
-	db_queue(s, note_row, &c->is_ours);
-	db_wait(db);
-	if (!c->is_ours)
-		return;
-	s = db_stmt(db, EXTEND);
-	db_bind_walltime(s, (struct walltime){.ms = c->now.ms + MIRROR_TURN_MS});
-	db_bind_text(s, c->gateway);
 	db_queue_write(s, -1);
 }
 
@@ -318,7 +329,7 @@ static void change_apply(struct rider *rider, struct db *db, const struct wallet
 	struct mirror_change *c = container_of(rider, struct mirror_change, rider);
 
 	(void)cmd;
-	extend_turn(db, c);
+	c->is_ours = mirror_turn_extend(db, c->gateway, c->holder, c->now);
 	switch (c->kind) {
 	case MIRROR_PLANNED:
 		write_plan(db, c);
@@ -343,6 +354,7 @@ static void change_destroy(struct rider *rider)
 
 	mirror_work_finish(&c->work);
 	free(c->ref);
+	free(c->reason);
 	free(c);
 }
 

@@ -162,8 +162,7 @@ static void read_turn(void *arg, const struct db_row *row)
 	out->next = db_row_walltime(row, "next_ms");
 }
 
-/* Later than now, and not because of a clock that was set back. */
-static bool is_ahead(struct walltime t, struct walltime now, int64_t ms_max)
+bool mirror_is_ahead(struct walltime t, struct walltime now, int64_t ms_max)
 {
 	return t.ms > now.ms && t.ms - now.ms <= ms_max;
 }
@@ -184,9 +183,9 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 	db_wait(db);
 	c->is_ours = false;
 	c->again = row.until.ms > row.next.ms ? row.until : row.next;
-	if (!id_eq(row.holder, c->holder) && is_ahead(row.until, c->now, MIRROR_TURN_MS))
+	if (!id_eq(row.holder, c->holder) && mirror_is_ahead(row.until, c->now, MIRROR_TURN_MS))
 		return;
-	if (is_ahead(row.next, c->now, MIRROR_BACKOFF_MS_MAX)) {
+	if (mirror_is_ahead(row.next, c->now, MIRROR_BACKOFF_MS_MAX)) {
 		c->again = row.next;
 		return;
 	}
@@ -212,6 +211,51 @@ struct mirror_claim *mirror_claim_create(const char *gateway, struct id holder, 
 	c->holder = holder;
 	c->now = now;
 	return c;
+}
+
+bool mirror_turn_extend(struct db *db, const char *gateway, struct id holder, struct walltime now)
+{
+	static const char FIND[] = "SELECT gateway FROM mirror WHERE gateway = $1 AND holder = $2";
+	static const char EXTEND[] = "UPDATE mirror SET until_ms = $1 WHERE gateway = $2";
+	struct db_stmt *s = db_stmt(db, FIND);
+	bool is_ours = false;
+
+	db_bind_text(s, gateway);
+	db_bind_id(s, holder);
+	db_queue(s, note_row, &is_ours);
+	db_wait(db);
+	if (!is_ours)
+		return false;
+	s = db_stmt(db, EXTEND);
+	db_bind_walltime(s, (struct walltime){.ms = now.ms + MIRROR_TURN_MS});
+	db_bind_text(s, gateway);
+	db_queue_write(s, -1);
+	return true;
+}
+
+static void renewal_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	struct mirror_renewal *r = container_of(rider, struct mirror_renewal, rider);
+
+	(void)cmd;
+	r->is_ours = mirror_turn_extend(db, r->gateway, r->holder, r->now);
+}
+
+static void renewal_destroy(struct rider *rider)
+{
+	free(container_of(rider, struct mirror_renewal, rider));
+}
+
+struct mirror_renewal *mirror_renewal_create(const char *gateway, struct id holder,
+					     struct walltime now)
+{
+	struct mirror_renewal *r = xzalloc(sizeof(*r));
+
+	r->rider = (struct rider){.apply = renewal_apply, .destroy = renewal_destroy};
+	r->gateway = gateway;
+	r->holder = holder;
+	r->now = now;
+	return r;
 }
 
 struct release {
@@ -281,6 +325,29 @@ static void read_lag(void *arg, const struct db_row *row)
 	out->lag_grants = db_row_i64(row, "grants");
 }
 
+static void read_org_trouble(void *arg, const struct db_row *row)
+{
+	const char *trouble = db_row_text(row, "trouble");
+	struct mirror_view *out = arg;
+
+	out->orgs_in_trouble = db_row_i64(row, "orgs");
+	if (trouble)
+		out->org_trouble = xstrdup(trouble);
+}
+
+static void queue_org_trouble(struct db *db, const char *gateway, struct mirror_view *out)
+{
+	static const char SQL[] =
+		"SELECT count(DISTINCT org) AS orgs, min(trouble) AS trouble FROM ("
+		"SELECT org, trouble FROM mirror_org WHERE gateway = $1 AND trouble IS NOT NULL "
+		"UNION ALL SELECT org, trouble FROM mirror_grant WHERE gateway = $1 "
+		"AND is_told = 0 AND trouble IS NOT NULL) AS t";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_text(s, gateway);
+	db_queue(s, read_org_trouble, out);
+}
+
 enum db_status mirror_view_read(struct db *db, const char *gateway, struct mirror_view *out)
 {
 	static const char ROW[] = "SELECT started_ms, trouble, trouble_ms FROM mirror "
@@ -301,11 +368,13 @@ enum db_status mirror_view_read(struct db *db, const char *gateway, struct mirro
 	s = db_stmt(db, LAG);
 	db_bind_text(s, gateway);
 	db_queue(s, read_lag, out);
+	queue_org_trouble(db, gateway, out);
 	return db_flush(db);
 }
 
 void mirror_view_finish(struct mirror_view *v)
 {
 	free(v->trouble);
-	v->trouble = NULL;
+	free(v->org_trouble);
+	v->trouble = v->org_trouble = NULL;
 }

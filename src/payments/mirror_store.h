@@ -15,6 +15,9 @@ struct mirror_grant {
 	int64_t seq;
 	struct id payment; /* ID_NONE: not paid for through this gateway */
 	struct microusd amount;
+	/* Of one that was put off. */
+	int64_t failures;
+	char *trouble; /* owned by the work; NULL: none */
 };
 
 /* What an org's next entries come to: pure, filled by mirror_plan_add, freed by
@@ -62,6 +65,11 @@ void mirror_start_list_finish(struct mirror_start_list *list);
 struct rider *mirror_start_create(const char *gateway, struct walltime since,
 				  TAKES struct mirror_start_list *list);
 
+/* A turn or a pause that lasts; not what a clock that was set back makes of one that is over. */
+bool mirror_is_ahead(struct walltime t, struct walltime now, int64_t ms_max);
+/* In a transaction: makes the turn last. False: it is another's. */
+bool mirror_turn_extend(struct db *db, const char *gateway, struct id holder, struct walltime now);
+
 /* Takes the turn, when it is free and time. */
 struct mirror_claim {
 	struct rider rider;
@@ -75,6 +83,18 @@ struct mirror_claim {
 };
 struct mirror_claim *mirror_claim_create(const char *gateway, struct id holder,
 					 struct walltime now);
+/* Makes the turn last, if it still is this holder's. */
+struct mirror_renewal {
+	struct rider rider;
+	/* In. */
+	const char *gateway;
+	struct id holder;
+	struct walltime now;
+	/* Out. */
+	bool is_ours;
+};
+struct mirror_renewal *mirror_renewal_create(const char *gateway, struct id holder,
+					     struct walltime now);
 /* Ends the turn; nobody takes the next before the time. trouble NULL: there was none. */
 struct rider *mirror_release_create(const char *gateway, struct id holder, struct walltime now,
 				    struct walltime next, const char *trouble);
@@ -85,7 +105,7 @@ struct mirror_page {
 	size_t count, size;
 	struct id last; /* looked at */
 	bool is_last;
-	bool has_put_off; /* there is something that is not to be told yet */
+	struct walltime due; /* the first of what is not to be told yet; 0: nothing is */
 };
 MUST_USE enum db_status mirror_page_read(struct db *db, const char *gateway, struct id after,
 					 struct walltime now, struct mirror_page *out);
@@ -101,6 +121,9 @@ struct mirror_work {
 	int64_t units, units_told;
 	int64_t entries; /* of the event */
 	struct walltime at, made, started;
+	struct walltime checked; /* that what it is told to is there; 0: never */
+	int64_t failures;        /* of the event */
+	char *trouble;           /* owned; NULL: none */
 	struct mirror_plan plan;
 };
 MUST_USE enum db_status mirror_work_read(struct db *db, const char *gateway, struct id org,
@@ -123,6 +146,8 @@ struct mirror_change {
 	struct walltime now, not_before;
 	struct mirror_work work; /* owned */
 	char *ref;               /* of the grant, owned; NULL: none */
+	char *reason;            /* why it was put off, owned */
+	bool is_checked;         /* the till said that what usage is told to is there */
 	/* Out. */
 	bool is_ours; /* the turn still is, and lasts */
 };

@@ -126,8 +126,9 @@ struct payments_config {
 	const char *stripe_api_base; /* NULL: Stripe's own */
 	/* The default org's address is the configuration's, whatever the store says; borrowed. */
 	const char *default_org, *default_email;
-	const char *return_url; /* where Stripe's pages lead back to; NULL: nowhere of ours */
-	bool meter;             /* usage and credit are mirrored at Stripe's meter */
+	const char *return_url;    /* where Stripe's pages lead back to; NULL: nowhere of ours */
+	bool meter;                /* usage and credit are mirrored at Stripe's meter */
+	int64_t meter_interval_ms; /* how soon after a use; 0: MIRROR_MS */
 	/* For tests of the rules that count minutes and days; NULL: clock_wall. */
 	struct walltime (*now)(void *arg);
 	void *now_arg;
@@ -250,6 +251,8 @@ struct mirror_view {
 	int64_t lag_grants;
 	char *trouble; /* of the last round, owned; NULL: none */
 	struct walltime trouble_at;
+	int64_t orgs_in_trouble; /* put off, and only they */
+	char *org_trouble;       /* of one of them, owned; NULL: none */
 };
 /* gateway as payments_gateway_name says it. */
 MUST_USE enum db_status mirror_view_read(struct db *db, const char *gateway,

@@ -55,6 +55,8 @@ struct stripe_flow {
 	flow_fn *then; /* after the customer is there; after a list was read to its end */
 	bool is_bare;  /* the customer was made just now: has no card */
 	int64_t pages;
+	bool is_checked; /* what usage is told to is there */
+	bool must_exist; /* the subscription, which is not made again */
 };
 
 struct stripe_flow *flow_create(struct stripe_gateway *g, struct gateway_call *call);
@@ -131,6 +133,12 @@ void stripe_cancel_payment(struct gateway *g, struct gateway_call *call);
 
 /* stripe_mirror.c. */
 void stripe_mirror(struct gateway *g, struct gateway_call *call);
+void mirror_next_step(struct stripe_flow *f);
+void mirror_read_objects(struct stripe_flow *f);
+void mirror_list_subscriptions(struct stripe_flow *f);
+
+/* stripe_mirror_check.c: goes on with mirror_next_step, or ends the question. */
+void mirror_check(struct stripe_flow *f);
 
 /* stripe_news.c. */
 void stripe_news(struct gateway *g, struct gateway_news *news);

@@ -8,8 +8,7 @@
  *
  * Keys: "mirror-product", "mirror-price-PRODUCT", "mirror-sub-CUSTOMER", "grant-pay_X" for a
  *payment and "grant-org_Y-SEQ" for another credit, with "-N" behind it after it was used up N
- *times. Stripe takes an event for good before it has looked at it: that a meter was archived over
- *there shows in its dashboard only.
+ *times.
  */
 
 #include "payments/stripe_flow.h"
@@ -33,17 +32,15 @@
 #define FUTURE_S      240 /* Stripe takes 5 minutes */
 #define MINUTE_OF(ms) ((ms) / 1000 / MINUTE_S * MINUTE_S)
 
-static void read_objects(struct stripe_flow *f);
-
-/* What fails here fails for every org alike: somebody must look, and nothing else is tried. */
-static void setup_failed(struct stripe_flow *f)
+/* What fails here fails for every org alike, but for its subscription: somebody must look. */
+static void setup_failed(struct stripe_flow *f, bool is_of_org)
 {
 	if (f->http.outcome == STRIPE_REFUSED || f->http.outcome == STRIPE_NOT_FOUND ||
 	    f->http.outcome == STRIPE_DECLINED) {
 		CLEANUP(free_charp)
 		char *text = xasprintf("the meter's set-up: %s", f->http.text);
 
-		flow_end(f, GATEWAY_FORBIDDEN, text);
+		flow_end(f, is_of_org ? GATEWAY_REFUSED : GATEWAY_FORBIDDEN, text);
 		return;
 	}
 	flow_end_by_answer(f);
@@ -94,7 +91,7 @@ static void post_kept(struct stripe_flow *f, const char *key, const char *path,
 static void keep(struct stripe_flow *f, const char *name, const char *id)
 {
 	f->attempt = 0;
-	flow_keep_object(f, name, id, read_objects);
+	flow_keep_object(f, name, id, mirror_read_objects);
 }
 
 /* The answer to the making of an object of a name. */
@@ -106,9 +103,9 @@ static void on_made(struct stripe_flow *f, const char *name, flow_fn *again)
 		if (may_try_again(f))
 			again(f);
 	} else if (name == f->facts.customer && is_customer_gone(f)) {
-		flow_customer_again(f, read_objects);
+		flow_customer_again(f, mirror_read_objects);
 	} else if (f->http.outcome != STRIPE_OK || !id) {
-		setup_failed(f);
+		setup_failed(f, name == f->facts.customer);
 	} else {
 		log_info("event=mirror_set_up object=%s ref=%s",
 			 name == f->facts.customer ? "subscription" : name, id);
@@ -168,7 +165,7 @@ static void first_page(struct stripe_flow *f, const char *path, const char *key,
 
 static void on_meter_made(struct stripe_flow *f)
 {
-	on_made(f, "meter", read_objects);
+	on_made(f, "meter", mirror_read_objects);
 }
 
 static void make_meter(struct stripe_flow *f)
@@ -200,7 +197,7 @@ static void on_meters(struct stripe_flow *f)
 	const char *id = find_in_page(f, is_our_meter);
 
 	if (f->http.outcome != STRIPE_OK)
-		setup_failed(f);
+		setup_failed(f, false);
 	else if (id)
 		keep(f, "meter", id);
 	else if (!next_page(f, "/v1/billing/meters", "status", "active", on_meters))
@@ -247,11 +244,9 @@ static void make_price(struct stripe_flow *f)
 
 /* The customer's subscription: found by its price, so that there is one only. */
 
-static void list_subscriptions(struct stripe_flow *f);
-
 static void on_subscription(struct stripe_flow *f)
 {
-	on_made(f, f->facts.customer, list_subscriptions);
+	on_made(f, f->facts.customer, mirror_list_subscriptions);
 }
 
 static void make_subscription(struct stripe_flow *f)
@@ -269,8 +264,12 @@ static void make_subscription(struct stripe_flow *f)
 static const char *has_our_price(const struct stripe_flow *f, const json_t *item)
 {
 	const json_t *data = json_object_get(json_object_get(item, "items"), "data");
+	const char *status = stripe_text_member(item, "status");
 	size_t i;
 	json_t *line;
+
+	if (status && strcmp(status, "canceled") == 0)
+		return NULL;
 
 	json_array_foreach (data, i, line) {
 		const char *price = stripe_id_member(line, "price");
@@ -281,22 +280,35 @@ static const char *has_our_price(const struct stripe_flow *f, const json_t *item
 	return NULL;
 }
 
+static void was_cancelled(struct stripe_flow *f)
+{
+	CLEANUP(free_charp)
+	char *text = xasprintf("the subscription %s of %s was cancelled at Stripe: usage waits "
+			       "until there is one with the price %s again",
+			       f->objects.subscription, f->facts.customer, f->objects.price);
+
+	flow_end(f, GATEWAY_REFUSED, text);
+}
+
 static void on_subscriptions(struct stripe_flow *f)
 {
 	const char *id = find_in_page(f, has_our_price);
 
 	if (is_customer_gone(f))
-		flow_customer_again(f, read_objects);
+		flow_customer_again(f, mirror_read_objects);
 	else if (f->http.outcome != STRIPE_OK)
-		setup_failed(f);
+		setup_failed(f, true);
 	else if (id)
 		keep(f, f->facts.customer, id);
-	else if (!next_page(f, "/v1/subscriptions", "customer", f->facts.customer,
-			    on_subscriptions))
+	else if (next_page(f, "/v1/subscriptions", "customer", f->facts.customer, on_subscriptions))
+		return;
+	else if (f->must_exist)
+		was_cancelled(f);
+	else
 		make_subscription(f);
 }
 
-static void list_subscriptions(struct stripe_flow *f)
+void mirror_list_subscriptions(struct stripe_flow *f)
 {
 	first_page(f, "/v1/subscriptions", "customer", f->facts.customer, on_subscriptions);
 }
@@ -371,13 +383,17 @@ static void ask_sums(struct stripe_flow *f)
 	CLEANUP(free_charp)
 	char *path = xasprintf("/v1/billing/meters/%s/event_summaries", f->objects.meter);
 	int64_t now_ms = flow_now(f).ms, from_ms = f->call->mirror->since.ms;
+	int64_t to_ms = f->call->mirror->at.ms;
 	struct buf form = BUF_INIT;
 
+	/* The clock may have been set back since it was sent. */
+	if (to_ms < now_ms)
+		to_ms = now_ms;
 	if (from_ms > now_ms - MIRROR_AGE_DAYS_MAX * DAY_MS)
 		from_ms = now_ms - MIRROR_AGE_DAYS_MAX * DAY_MS;
 	stripe_form(&form, "customer", f->facts.customer);
 	stripe_form_i64(&form, "start_time", MINUTE_OF(from_ms) - MINUTE_S);
-	stripe_form_i64(&form, "end_time", MINUTE_OF(now_ms) + MINUTE_S);
+	stripe_form_i64(&form, "end_time", MINUTE_OF(to_ms) + MINUTE_S);
 	flow_get(f, path, &form, on_sums);
 	buf_finish(&form);
 }
@@ -407,7 +423,7 @@ static void on_grant(struct stripe_flow *f)
 	if (is_used_up(f)) {
 		list_grants(f);
 	} else if (is_customer_gone(f)) {
-		flow_customer_again(f, read_objects);
+		flow_customer_again(f, mirror_read_objects);
 	} else if (f->http.outcome != STRIPE_OK || !id) {
 		flow_end_by_answer(f);
 	} else {
@@ -473,7 +489,7 @@ static void list_grants(struct stripe_flow *f)
 	first_page(f, "/v1/billing/credit_grants", "customer", f->facts.customer, on_grants);
 }
 
-static void next_step(struct stripe_flow *f)
+void mirror_next_step(struct stripe_flow *f)
 {
 	if (!f->objects.meter)
 		first_page(f, "/v1/billing/meters", "status", "active", on_meters);
@@ -482,9 +498,11 @@ static void next_step(struct stripe_flow *f)
 	else if (!f->objects.price)
 		make_price(f);
 	else if (!f->objects.subscription)
-		list_subscriptions(f);
+		mirror_list_subscriptions(f);
 	else if (f->call->mirror->is_grant)
 		send_grant(f);
+	else if (f->call->mirror->wants_check && !f->is_checked)
+		mirror_check(f);
 	else if (f->call->mirror->is_old)
 		ask_sums(f);
 	else
@@ -507,10 +525,10 @@ static void objects_done(struct wallet_query *query)
 	if (query->is_failed)
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 	else
-		next_step(f);
+		mirror_next_step(f);
 }
 
-static void read_objects(struct stripe_flow *f)
+void mirror_read_objects(struct stripe_flow *f)
 {
 	stripe_objects_finish(&f->objects);
 	f->query = (struct wallet_query){
@@ -523,7 +541,7 @@ static void read_objects(struct stripe_flow *f)
 
 static void on_facts(struct stripe_flow *f)
 {
-	flow_customer(f, read_objects);
+	flow_customer(f, mirror_read_objects);
 }
 
 void stripe_mirror(struct gateway *g, struct gateway_call *call)

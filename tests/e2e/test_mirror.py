@@ -26,7 +26,7 @@ TOOLS = {"small": echo_tool(0.03), "middle": echo_tool(1), "large": echo_tool(10
 @contextlib.contextmanager
 def house(meter=True):
     # The same call again and again is no loop here.
-    config = {"tools": TOOLS, "stripe": {"meter": meter}, "guard": {"released": 0, "repeated": 0},
+    config = {"tools": TOOLS, "stripe": {"meter": meter, "meter_interval_s": 1}, "guard": {"released": 0, "repeated": 0},
               "org": {"name": "default", "email": "pay@example.com"}}
     with Stripe() as stripe:
         env = {"FAREBOX_STRIPE_API_BASE": stripe.url, "STRIPE_SECRET_KEY": SECRET_KEY,

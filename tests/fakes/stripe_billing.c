@@ -175,9 +175,42 @@ void subscription_create(struct call *c)
 	answer(c, subscription);
 }
 
+/* Those that were canceled are in no list unless they are asked for. */
+static bool is_not_canceled(const json_t *subscription, struct call *c)
+{
+	(void)c;
+	return !text_is(subscription, "status", "canceled");
+}
+
 void subscription_list(struct call *c)
 {
-	answer_list(c, "subscription", NULL);
+	answer_list(c, "subscription", is_not_canceled);
+}
+
+void subscription_get(struct call *c)
+{
+	const json_t *subscription = store_need(c, "subscription", c->id, "id");
+
+	if (subscription != NULL)
+		answer(c, subscription);
+}
+
+void subscription_cancel(struct fake *f, json_t *subscription)
+{
+	if (text_is(subscription, "status", "canceled"))
+		return;
+	put_text(subscription, "status", "canceled");
+	put_int(subscription, "canceled_at", fake_now(f));
+	put_int(subscription, "ended_at", fake_now(f));
+	emit(f, "customer.subscription.deleted", subscription);
+}
+
+void meter_get(struct call *c)
+{
+	const json_t *meter = store_need(c, "billing.meter", c->id, "id");
+
+	if (meter != NULL)
+		answer(c, meter);
 }
 
 void meter_create(struct call *c)

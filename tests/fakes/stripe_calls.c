@@ -182,6 +182,7 @@ static const struct call_spec CALLS[] = {
 	 "event_time_window:(day|hour) expand:[s] value_settings:{event_payload_key:s!}"},
 	{"GET", "/v1/billing/meters", meter_list,
 	 "ending_before:s expand:[s] limit:i starting_after:s status:(active|inactive)"},
+	{"GET", "/v1/billing/meters/{id}", meter_get, "expand:[s]"},
 	{"GET", "/v1/billing/meters/{id}/event_summaries", meter_sums,
 	 "customer:s! end_time:i! ending_before:s expand:[s] limit:i start_time:i! "
 	 "starting_after:s value_grouping_window:(day|hour)"},
@@ -228,6 +229,7 @@ static const struct call_spec CALLS[] = {
 	 "ending_before:s expand:[s] limit:i starting_after:s automatic_tax "
 	 "current_period_end current_period_start customer_account plan price status "
 	 "test_clock"},
+	{"GET", "/v1/subscriptions/{id}", subscription_get, "expand:[s]"},
 };
 /* clang-format on */
 

@@ -114,6 +114,10 @@ bool customer_drop(struct fake *f, json_t *customer)
 		if (text_is(card, "customer", id))
 			put_text(card, "customer", NULL);
 	}
+	json_array_foreach (store_all(f, "subscription"), i, card) {
+		if (text_is(card, "customer", id))
+			subscription_cancel(f, card);
+	}
 	(void)json_object_clear(customer);
 	put_text(customer, "id", id);
 	put_text(customer, "object", "customer");

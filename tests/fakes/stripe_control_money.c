@@ -17,6 +17,8 @@
  *	disputes/escalate    dispute                    an inquiry becomes a dispute
  *	disputes/close       dispute, won
  *	credits/spend        customer, amount
+ *	meters/move          meter, status              active or inactive
+ *	subscriptions/cancel subscription
  *
  * The answer is the object as it is then. A customer who is there passes a challenge
  * (authentication_required, requires_action) unless he gives up.
@@ -192,6 +194,24 @@ static json_t *sessions_expire(struct fake *f, const json_t *body, const char **
 	return session;
 }
 
+static json_t *meters_move(struct fake *f, const json_t *body, const char **out_why)
+{
+	json_t *meter = named(f, body, "meter", "billing.meter", out_why);
+
+	if (meter != NULL)
+		put_text(meter, "status", text_of(body, "status"));
+	return meter;
+}
+
+static json_t *subscriptions_cancel(struct fake *f, const json_t *body, const char **out_why)
+{
+	json_t *subscription = named(f, body, "subscription", "subscription", out_why);
+
+	if (subscription != NULL)
+		subscription_cancel(f, subscription);
+	return subscription;
+}
+
 static json_t *charges_without_intent(struct fake *f, const json_t *body, const char **out_why)
 {
 	json_t *charge = named(f, body, "charge", "charge", out_why);
@@ -308,9 +328,11 @@ static const struct {
 	{"invoices/pay", invoices_pay},
 	{"invoices/pay_out_of_band", invoices_pay_out_of_band},
 	{"invoices/void", invoices_void},
+	{"meters/move", meters_move},
 	{"refunds/settle", refunds_settle},
 	{"sessions/complete", sessions_complete},
 	{"sessions/expire", sessions_expire},
+	{"subscriptions/cancel", subscriptions_cancel},
 };
 
 json_t *control_money(struct fake *f, const char *path, const json_t *body, const char **out_why)

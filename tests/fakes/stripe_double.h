@@ -390,6 +390,7 @@ void invoiceitem_create(struct call *c);
 void meter_create(struct call *c);
 void meter_event_create(struct call *c);
 void meter_list(struct call *c);
+void meter_get(struct call *c);
 void meter_sums(struct call *c);
 void portal_configuration_list(struct call *c);
 void portal_session_create(struct call *c);
@@ -407,5 +408,7 @@ void setup_create(struct call *c);
 void setup_get(struct call *c);
 void subscription_create(struct call *c);
 void subscription_list(struct call *c);
+void subscription_get(struct call *c);
+void subscription_cancel(struct fake *f, json_t *subscription);
 
 #endif
