@@ -265,6 +265,12 @@ static void first_page_done(struct wallet_query *q)
 			      on_claimed, m);
 }
 
+static void begin_round(struct mirror *m)
+{
+	m->page.last = ID_NONE;
+	query(m, page_step, first_page_done);
+}
+
 static void page_done(struct wallet_query *q)
 {
 	struct mirror *m = container_of(q, struct mirror, query);
@@ -308,8 +314,7 @@ static void start_done(struct wallet_query *q)
 		round_over(m, true);
 	} else if (m->is_started) {
 		m->has_begun = true;
-		m->wants_more = true;
-		round_over(m, false);
+		begin_round(m);
 	} else {
 		mirror_submit(m, mirror_start_create(mirror_gateway(m), m->born, &m->start),
 			      on_begun, m);
@@ -325,8 +330,7 @@ static void run(struct mirror *m)
 	m->is_stopping = m->has_failed = m->is_lost = false;
 	m->failures = 0;
 	if (m->has_begun) {
-		m->page.last = ID_NONE;
-		query(m, page_step, first_page_done);
+		begin_round(m);
 	} else {
 		mirror_start_list_finish(&m->start);
 		query(m, start_step, start_done);
