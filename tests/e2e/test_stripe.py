@@ -134,14 +134,15 @@ def test_card_that_is_declined_again_and_again_is_left_alone():
             errors = [error_of(s.wait(id)) for s, id in calls]
             codes = sorted(e["code"] for e in errors)
             assert codes == ["PAYMENT_DECLINED"] * 3 + ["RATE_LIMITED"] * 5, codes
-            assert len(stripe.requests("POST", INTENTS)) == 3
+            # A look of the other process may repeat one under its key.
+            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 3
             braked = two.call_error("buy_tokens", {"amount_usd": 40}, code="RATE_LIMITED")
             assert 500 < braked["retry_after_s"] <= 600 and braked["retryable"], braked
             hint = braked["resolution_hint"]
             assert "top_up_credits" in hint and "billing_portal" in hint, hint
             assert one.call_ok("top_up_credits", {"amount_usd": 20})["status"] == "open"
-            assert len(stripe.requests("POST", INTENTS)) == 3
             one.call_ok("billing_portal")
+            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 3
         stripe.behave(card, "ok")
         with home.server() as s:
             s.call_error("buy_tokens", {"amount_usd": 40}, code="RATE_LIMITED")
