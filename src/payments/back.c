@@ -16,6 +16,7 @@ struct back {
 	char *charge_ref;           /* owned */
 	struct gateway_place place; /* where the lists go on; owned */
 	bool is_cut;
+	int64_t rounds; /* of the lists of one charge, which are not left for later */
 	struct gateway_news news;
 	bool is_asking;
 	struct wallet_query query;
@@ -98,12 +99,19 @@ static void on_item(struct gateway_news *news, const struct gateway_reversal *re
 	wallet_submit(back->p->wallet, cmd);
 }
 
+static void ask(struct back *back);
+
 static void on_told(struct gateway_news *news)
 {
 	struct back *back = container_of(news, struct back, news);
 
 	back->is_asking = false;
-	back->was_heard = back->was_heard && !news->is_failed;
+	if (news->is_cut && back->charge_ref && ++back->rounds < TILL_PAGES_MAX) {
+		ask(back);
+		return;
+	}
+	back->was_heard = back->was_heard && !news->is_failed &&
+			  !(news->is_cut && back->charge_ref);
 	if (!news->ref) {
 		back->place = news->place;
 		back->is_cut = news->is_cut;

@@ -134,7 +134,7 @@ void job_end(struct job *job, enum pay_outcome outcome)
 	struct payments *p = job->p;
 	bool supersedes = job->supersedes;
 	bool is_unfinished = !job->is_portal && outcome != PAY_UNAVAILABLE &&
-			     !id_is_none(job->payment.org) &&
+			     outcome != PAY_RATE_LIMITED && !id_is_none(job->payment.org) &&
 			     payment_is_unfinished(job->payment.state);
 
 	job_unlink(job);

@@ -71,6 +71,12 @@ static void on_brake_timer(void *arg)
 {
 	struct job *job = arg;
 
+	/* Abandoned before anything happened. */
+	if (!job->waiting) {
+		job->payment.id = ID_NONE;
+		job_end(job, PAY_RATE_LIMITED);
+		return;
+	}
 	job->payment.created = payments_now(job->p);
 	submit_insert(job);
 }

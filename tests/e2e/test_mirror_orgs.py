@@ -36,7 +36,9 @@ def test_a_long_turn_is_renewed():
         a.call_ok("middle", {})
         b.call_ok("middle", {})
         wait_told(home, a)
-        names = [r["params"]["identifier"] for r in stripe.requests("POST", EVENTS)]
+        asked = stripe.requests("POST", EVENTS)
+        assert all("params" in r for r in asked), "one is still held, and was told by the other"
+        names = [r["params"]["identifier"] for r in asked]
         assert len(names) == len(set(names)), names
         check_exact(home, stripe)
 

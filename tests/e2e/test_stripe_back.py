@@ -65,6 +65,16 @@ def test_more_refunds_than_are_read_at_once_are_read_one_look_after_the_other():
         home.check_books()
 
 
+def test_a_notice_of_a_charge_with_more_refunds_than_are_read_at_once_takes_all():
+    with Stripe() as stripe, Sold(stripe) as home:
+        charge = home.buy()
+        for _ in range(1001):
+            stripe.refund(charge, 1)
+        home.webhook(stripe.events("charge.refunded")[-1])
+        assert home.query("SELECT taken_microusd FROM payment") == [(1001 * 10000,)]
+        home.check_books()
+
+
 def foreign_refunds(stripe, count):
     """Of the same account, and none of ours."""
     customer = stripe.post("/v1/customers", "other", {"email": "other@example.com"})["id"]

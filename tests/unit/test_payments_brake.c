@@ -109,6 +109,38 @@ START_TEST(buys_at_once_do_not_pass_the_brake_together)
 }
 END_TEST
 
-UNIT_MAIN("payments_brake", after_three_declined_buys_the_card_is_left_alone_for_ten_minutes,
+START_TEST(a_buy_that_waits_behind_others_and_is_given_up_is_not_begun)
+{
+	struct world *world = world_create();
+	struct asked asked[BUY_DECLINES_MAX + 1];
+	struct house h;
+
+	house_open(&h, store_new(), world);
+	world->is_silent = true;
+	for (int i = 0; i <= BUY_DECLINES_MAX; i++) {
+		payments_buy(h.payments, &asked_init(&asked[i], h.org, 500 + i, NULL)->request);
+		house_turns(&h, 3);
+	}
+	ck_assert_int_eq(world->charges, BUY_DECLINES_MAX);
+	payments_abandon(&asked[BUY_DECLINES_MAX].request);
+	world->is_silent = false;
+	for (struct job *job = h.payments->jobs; job; job = job->next) {
+		if (job->phase == JOB_TILL)
+			loop_timer_in(&job->call.timer, 0);
+	}
+	while (h.payments->jobs)
+		house_turns(&h, 1);
+	ck_assert_int_eq(world->charges, BUY_DECLINES_MAX);
+	ck_assert_uint_eq(house_count(&h), BUY_DECLINES_MAX);
+	for (int i = 0; i <= BUY_DECLINES_MAX; i++) {
+		ck_assert_int_eq(asked[i].done, i < BUY_DECLINES_MAX);
+		asked_finish(&asked[i]);
+	}
+	house_close(&h);
+}
+END_TEST
+
+UNIT_MAIN("payments_brake", a_buy_that_waits_behind_others_and_is_given_up_is_not_begun,
+	  after_three_declined_buys_the_card_is_left_alone_for_ten_minutes,
 	  what_was_refused_for_another_reason_is_no_decline,
 	  buys_at_once_do_not_pass_the_brake_together)
