@@ -58,7 +58,7 @@ enum {
 	PAYMENT_SAME_MS = 5 * 60 * 1000,
 	/* So many declined buys of an org in this time, or in flight: then the next one waits,
 	 * looks again after a step, and is told to come again when its time is over. */
-	BUY_DECLINES_MAX = 3,
+	BUY_DECLINES_MAX = 10,
 	BUY_BRAKE_MS = 10 * 60 * 1000,
 	BUY_BRAKE_STEP_MS = 200,
 	BUY_BRAKE_BUSY_MS = 10 * 1000,

@@ -94,23 +94,14 @@ def test_requires_action_with_200_leads_to_a_page_and_is_no_money():
 def test_each_decline_is_told_and_the_next_try_has_a_new_key():
     classes = ("insufficient_funds", "generic_decline", "lost_card", "do_not_honor", "expired_card",
                "incorrect_cvc")
-    with Stripe() as stripe, Till(stripe) as home:
-        with home.server() as s:
-            card = home.save_card(s)
+    with Stripe() as stripe, Till(stripe) as home, home.server() as s:
+        card = home.save_card(s)
         for n, behaviour in enumerate(classes):
             stripe.behave(card, behaviour)
-            with home.server() as s:
-                error = s.call_error("buy_tokens", {"amount_usd": 20 + n}, code="PAYMENT_DECLINED")
-                assert error["message"].startswith(behaviour), error
-                assert home.state_of(error["payment_id"]) == FAILED and not error["retryable"]
-                assert s.balance() == 0
-            home.forget_declines()
-        check_new_keys(home, card, len(classes))
-
-
-def check_new_keys(home, card, before):
-    stripe = home.stripe
-    with home.server() as s:
+            error = s.call_error("buy_tokens", {"amount_usd": 20 + n}, code="PAYMENT_DECLINED")
+            assert error["message"].startswith(behaviour), error
+            assert home.state_of(error["payment_id"]) == FAILED and not error["retryable"]
+        assert s.balance() == 0
         # By the same amount, and by the same key of the caller's: a new payment each.
         arguments = {"amount_usd": 50, "idempotency_key": "mine"}
         first = s.call_error("buy_tokens", arguments, code="PAYMENT_DECLINED")
@@ -120,7 +111,7 @@ def check_new_keys(home, card, before):
         assert s.call_ok("buy_tokens", arguments) == {**second, "replayed": True}
         s.call_error("buy_tokens", {**arguments, "amount_usd": 51}, code="IDEMPOTENCY_CONFLICT")
         keys = [r["key"] for r in stripe.requests("POST", INTENTS)]
-        assert len(keys) == len(set(keys)) == before + 2, keys
+        assert len(keys) == len(set(keys)) == len(classes) + 2, keys
         assert s.balance() == 5000
         home.check_books()
 
@@ -130,19 +121,19 @@ def test_card_that_is_declined_again_and_again_is_left_alone():
         with home.server() as one, home.server() as two:
             card = home.save_card(one, "generic_decline")
             calls = [(s, s.send_call("buy_tokens", {"amount_usd": 20 + n}))
-                     for n, s in enumerate((one, two) * 4)]
+                     for n, s in enumerate((one, two) * 7)]
             errors = [error_of(s.wait(id)) for s, id in calls]
             codes = sorted(e["code"] for e in errors)
-            assert codes == ["PAYMENT_DECLINED"] * 3 + ["RATE_LIMITED"] * 5, codes
+            assert codes == ["PAYMENT_DECLINED"] * 10 + ["RATE_LIMITED"] * 4, codes
             # A look of the other process may repeat one under its key.
-            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 3
+            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 10
             braked = two.call_error("buy_tokens", {"amount_usd": 40}, code="RATE_LIMITED")
             assert 500 < braked["retry_after_s"] <= 600 and braked["retryable"], braked
             hint = braked["resolution_hint"]
             assert "top_up_credits" in hint and "billing_portal" in hint, hint
             assert one.call_ok("top_up_credits", {"amount_usd": 20})["status"] == "open"
             one.call_ok("billing_portal")
-            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 3
+            assert len({r["key"] for r in stripe.requests("POST", INTENTS)}) == 10
         stripe.behave(card, "ok")
         with home.server() as s:
             s.call_error("buy_tokens", {"amount_usd": 40}, code="RATE_LIMITED")

@@ -100,7 +100,7 @@ static bool model_brakes(const struct model *m, const struct op *op)
 		declines += p->kind == PAYMENT_BUY && p->state == PAYMENT_FAILED &&
 			    p->finished_ms > now_ms() - 10 * MINUTE_MS;
 	}
-	return op->kind == PAYMENT_BUY && declines >= 3;
+	return op->kind == PAYMENT_BUY && declines >= BUY_DECLINES_MAX;
 }
 
 static int64_t model_reload(const struct model *m)
