@@ -144,10 +144,20 @@ struct microusd microusd_ceil_usd(struct microusd a)
 	return a;
 }
 
+static bool digits_add(int64_t *digits, int n)
+{
+	return !__builtin_add_overflow(*digits, n, digits);
+}
+
+/* False, and nothing changed, when it does not fit. */
 static bool digits_push(int64_t *digits, int digit)
 {
-	return !__builtin_mul_overflow(*digits, 10, digits) &&
-	       !__builtin_add_overflow(*digits, digit, digits);
+	int64_t more;
+
+	if (__builtin_mul_overflow(*digits, 10, &more) || !digits_add(&more, digit))
+		return false;
+	*digits = more;
+	return true;
 }
 
 /* The exponent after e or E, if one stands there. */
@@ -167,15 +177,35 @@ static bool exponent_parse(struct slice text, size_t at, int64_t *out)
 	return parse_i64((struct slice){.p = text.p + at, .len = text.len - at}, -400, 400, out);
 }
 
-bool decimal_parse(struct slice text, struct decimal *out)
-{
-	bool is_negative = text.len > 0 && text.p[0] == '-';
-	bool seen_point = false, seen_digit = false;
-	int64_t digits = 0, scale = 0, zeros = 0, exponent;
-	size_t at = is_negative ? 1 : 0;
+/* The digits before an exponent. Zeros at the end are kept back: they cost no digits. */
+struct mantissa {
+	int64_t digits, zeros, scale;
+	bool is_cut; /* digits that did not fit were left out */
+};
 
-	for (; at < text.len; at++) {
-		char c = text.p[at];
+/* A digit other than zero, behind the zeros. False, and nothing changed, when it does not fit. */
+static bool mantissa_push(struct mantissa *m, int digit)
+{
+	int64_t digits = m->digits;
+
+	for (int64_t i = 0; i < m->zeros; i++) {
+		if (!digits_push(&digits, 0))
+			return false;
+	}
+	if (!digits_push(&digits, digit))
+		return false;
+	m->digits = digits;
+	m->zeros = 0;
+	return true;
+}
+
+/* *at is behind it, then. */
+static bool mantissa_read(struct slice text, bool may_round, size_t *at, struct mantissa *m)
+{
+	bool seen_point = false, seen_digit = false;
+
+	for (; *at < text.len; (*at)++) {
+		char c = text.p[*at];
 
 		if (c == '.' && !seen_point && seen_digit) {
 			seen_point = true;
@@ -184,33 +214,57 @@ bool decimal_parse(struct slice text, struct decimal *out)
 		if (c < '0' || c > '9')
 			break;
 		seen_digit = true;
-		scale += seen_point;
-		if (c == '0') { /* kept back: zeros at the end cost no digits */
-			zeros++;
+		m->scale += seen_point;
+		if (c != '0' && !m->is_cut && mantissa_push(m, c - '0'))
 			continue;
-		}
-		for (; zeros; zeros--) {
-			if (!digits_push(&digits, 0))
-				return false;
-		}
-		if (!digits_push(&digits, c - '0'))
+		if (c != '0' && !(may_round && seen_point))
 			return false;
+		m->is_cut = m->is_cut || c != '0';
+		m->zeros++;
 	}
-	if (!seen_digit || (at && text.p[at - 1] == '.') || !exponent_parse(text, at, &exponent))
+	return seen_digit && text.p[*at - 1] != '.';
+}
+
+static bool decimal_read(struct slice text, bool may_round, struct decimal *out)
+{
+	bool is_negative = text.len > 0 && text.p[0] == '-';
+	size_t at = is_negative ? 1 : 0;
+	struct mantissa m = {0};
+	int64_t exponent;
+
+	if (!mantissa_read(text, may_round, &at, &m) || !exponent_parse(text, at, &exponent))
 		return false;
-	if (!digits) {
+	if (!m.digits && !m.is_cut) {
 		*out = (struct decimal){0};
 		return true;
 	}
-	scale -= zeros + exponent;
-	for (; scale < 0; scale++) {
-		if (!digits_push(&digits, 0))
+	m.scale -= m.zeros + exponent;
+	for (; m.scale < 0; m.scale++) {
+		if (!digits_push(&m.digits, 0))
 			return false;
 	}
-	if (scale > DECIMAL_SCALE_MAX)
+	for (; may_round && m.scale > DECIMAL_SCALE_MAX; m.scale--) {
+		m.is_cut = m.is_cut || m.digits % 10;
+		m.digits /= 10;
+	}
+	/* 12.0000000000000000000001 is a little more than 12, not 13. */
+	while (m.is_cut && m.scale < DECIMAL_SCALE_MAX && digits_push(&m.digits, 0))
+		m.scale++;
+	if (m.scale > DECIMAL_SCALE_MAX || !digits_add(&m.digits, m.is_cut))
 		return false;
-	*out = (struct decimal){.digits = is_negative ? -digits : digits, .scale = (uint8_t)scale};
+	*out = (struct decimal){.digits = is_negative ? -m.digits : m.digits,
+				.scale = (uint8_t)m.scale};
 	return true;
+}
+
+bool decimal_parse(struct slice text, struct decimal *out)
+{
+	return decimal_read(text, false, out);
+}
+
+bool decimal_parse_up(struct slice text, struct decimal *out)
+{
+	return decimal_read(text, true, out);
 }
 
 int decimal_sign(struct decimal d)

@@ -64,6 +64,8 @@ struct microusd microusd_ceil_usd(struct microusd a);
 
 /* Reads 12, -0.5, 1.50, 5e-3: the whole text, at most 18 digits after trimming zeros. */
 MUST_USE bool decimal_parse(struct slice text, struct decimal *out);
+/* As it, but what stands behind the point beyond that is rounded up, away from zero. */
+MUST_USE bool decimal_parse_up(struct slice text, struct decimal *out);
 int decimal_sign(struct decimal d);
 int decimal_cmp(struct decimal a, struct decimal b);
 

@@ -194,6 +194,18 @@ bool edge_decimal(const json_t *value, bool allow_string, struct decimal *out)
 	return decimal_parse(slice_of(text), out);
 }
 
+bool edge_decimal_up(const json_t *value, struct decimal *out)
+{
+	char text[NUMBER_TEXT_SIZE];
+
+	if (json_is_string(value))
+		return decimal_parse_up(string_slice(value), out);
+	if (!json_is_real(value))
+		return edge_decimal(value, false, out);
+	number_real_text(json_real_value(value), text);
+	return decimal_parse_up(slice_of(text), out);
+}
+
 bool edge_decimal_million(const json_t *value, struct decimal *out)
 {
 	struct number n;

@@ -32,6 +32,8 @@ struct digest edge_digest(const json_t *value);
 
 /* An integer, a finite real or, where strings are allowed, a decimal in a string. */
 MUST_USE bool edge_decimal(const json_t *value, bool allow_string, struct decimal *out);
+/* Also in a string; with more decimals than 18 (floats print so) it is rounded up there. */
+MUST_USE bool edge_decimal_up(const json_t *value, struct decimal *out);
 /* A number x 10^6, for prices of one that are told for a million: 1.5e-07 is 0.15. */
 MUST_USE bool edge_decimal_million(const json_t *value, struct decimal *out);
 /* An integer, or a real without a fraction (5.0) within the exact range of doubles. */

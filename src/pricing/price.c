@@ -346,7 +346,7 @@ static bool charge_per_unit(const struct price *p, const struct price_facts *fac
 
 	if (json_is_array(value))
 		units = (struct decimal){.digits = (int64_t)json_array_size(value)};
-	else if (!value || !edge_decimal(value, true, &units) || decimal_sign(units) < 0)
+	else if (!value || !edge_decimal_up(value, &units) || decimal_sign(units) < 0)
 		return err_set(err, "no number of units at %s", p->units_pointer);
 	if (decimal_cmp(units, (struct decimal){.digits = p->max_units}) > 0 ||
 	    !microusd_times_ceil(&c.amount, p->tokens, units))
@@ -368,8 +368,7 @@ static bool charge_cost_plus(const struct price *p, const struct price_facts *fa
 	if (p->raw_cost_pointer) {
 		const json_t *value = look_up(facts, p->raw_cost_pointer);
 
-		if (!value || !edge_decimal(value, true, &c.raw_cost) ||
-		    decimal_sign(c.raw_cost) < 0)
+		if (!value || !edge_decimal_up(value, &c.raw_cost) || decimal_sign(c.raw_cost) < 0)
 			return err_set(err, "no cost at %s", p->raw_cost_pointer);
 	}
 	if (decimal_cmp(c.raw_cost, p->raw_cost_max) > 0 ||

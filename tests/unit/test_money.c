@@ -57,6 +57,40 @@ START_TEST(decimal_refuses_what_is_no_number)
 }
 END_TEST
 
+/* What others computed in floats has more decimals than money needs, and is a number all the same.
+ */
+START_TEST(a_decimal_with_too_many_places_is_rounded_up_where_asked)
+{
+	static const struct {
+		const char *in, *out;
+	} CASES[] = {
+		{"0.005", "0.005"},
+		{"0.0035058238075909086", "0.003505823807590909"},
+		{"2.0999999999999998e-05", "0.000021"},
+		{"0.1000000000000000055511151231257827", "0.100000000000000006"},
+		{"0.100000000000000000000000000000", "0.1"},
+		{"12.00000000000000000000000000001", "12.00000000000000001"},
+		{"1e-99", "0.000000000000000001"},
+		{"0e-99", "0"},
+		{"-0.0000000000000000019", "-0.000000000000000002"},
+	};
+	static const char *const BAD[] = {
+		"99999999999999999999",  "1.5.5", "0.00000000000000000001x",
+		"9223372036854775808.1", "5.",    "1.2345678901234567891e19"};
+	struct decimal d = {.digits = 77, .scale = 3};
+	char text[MONEY_TEXT_SIZE];
+
+	for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+		ck_assert_msg(!decimal_parse_up(slice_of(BAD[i]), &d), "%s", BAD[i]);
+	ck_assert(d.digits == 77 && d.scale == 3);
+	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+		ck_assert_msg(decimal_parse_up(slice_of(CASES[i].in), &d), "%s", CASES[i].in);
+		decimal_text(d, text);
+		ck_assert_str_eq(text, CASES[i].out);
+	}
+}
+END_TEST
+
 START_TEST(overflow_leaves_the_output_as_it_was)
 {
 	struct microusd out = {5};
@@ -178,6 +212,7 @@ START_TEST(steps_count_the_begun_or_the_finished_ones)
 END_TEST
 
 UNIT_MAIN("money", decimal_is_read_exactly, decimal_refuses_what_is_no_number,
+	  a_decimal_with_too_many_places_is_rounded_up_where_asked,
 	  overflow_leaves_the_output_as_it_was,
 	  usd_with_more_than_six_decimals_is_not_rounded_but_refused,
 	  cents_take_two_decimals_at_most,
