@@ -329,13 +329,17 @@ bool price_llm_affordable(const struct price *p, const json_t *arguments, bool i
 			  struct microusd limit, int64_t *out)
 {
 	int64_t fits = 0, above, prompt;
+	CLEANUP(edge_decref) json_t *again = NULL;
 	const struct llm_model *model = p->kind == PRICE_LLM
 						? read_arguments(p, arguments, &above, NULL)
 						: NULL;
 
 	if (!model)
 		return false;
-	prompt = price_llm_prompt_tokens(arguments, model->image_tokens);
+	/* max_tokens itself is counted when it comes, also where there was none before. */
+	again = json_copy((json_t *)(uintptr_t)arguments);
+	CHECK(json_object_set_new(again, "max_tokens", json_integer(1)) == 0);
+	prompt = price_llm_prompt_tokens(again, model->image_tokens);
 	/* More than was asked for is not proposed: fits <= asked < above. */
 	above++;
 	while (above - fits > 1) {

@@ -412,6 +412,51 @@ START_TEST(what_is_affordable_is_exact)
 }
 END_TEST
 
+/* The call that was refused had no max_tokens; naming one must not make it dearer. */
+START_TEST(a_proposed_max_tokens_fits_also_where_there_was_none)
+{
+	struct price p = price_of(LLM);
+
+	for (int64_t limit = 100; limit < 1000; limit += 13) {
+		CLEANUP(edge_decref) json_t *ask = json("{\"model\":\"big\"}");
+		struct microusd most = {limit}, out;
+		int64_t fits = 0;
+
+		ck_assert(price_llm_affordable(&p, ask, false, most, &fits));
+		ck_assert(json_object_set_new(ask, "max_tokens", json_integer(fits)) == 0);
+		ck_assert(price_bound(&p, ask, false, &out, NULL) && out.v <= limit);
+		ck_assert(json_object_set_new(ask, "max_tokens", json_integer(fits + 1)) == 0);
+		ck_assert(price_bound(&p, ask, false, &out, NULL) && out.v > limit);
+	}
+	price_finish(&p);
+}
+END_TEST
+
+/* LiteLLM#37992 in the other direction: a cost that is there is not a missing one. */
+START_TEST(a_cost_of_many_decimals_is_a_cost)
+{
+	struct price p = price_of("{\"kind\":\"cost_plus\",\"raw_cost_usd\":{\"pointer\":"
+				  "\"/result/cost\"},\"max_raw_cost_usd\":0.5}");
+	struct price units = price_of("{\"kind\":\"per_unit\",\"tokens_per_unit\":1,"
+				      "\"units\":{\"pointer\":\"/result/n\"},\"max_units\":9}");
+	struct charge c;
+
+	ck_assert_int_eq(charge(&p, "{}", "{\"cost\":2.0999999999999998e-05}",
+				(struct llm_usage){0}, false, &c),
+			 100);
+	ck_assert_int_eq(charge(&p, "{}", "{\"cost\":\"0.0035058238075909086\"}",
+				(struct llm_usage){0}, false, &c),
+			 3700);
+	ck_assert_int_eq(charge(&units, "{}", "{\"n\":0.30000000000000000004}",
+				(struct llm_usage){0}, false, &c),
+			 3000);
+	ck_assert_int_eq(charge(&p, "{}", "{\"cost\":-1e-30}", (struct llm_usage){0}, false, &c),
+			 -1);
+	price_finish(&p);
+	price_finish(&units);
+}
+END_TEST
+
 START_TEST(an_org_may_have_prices_of_its_own)
 {
 	CLEANUP(edge_decref) json_t *own = json("{\"kind\":\"flat\",\"tokens\":10}");
@@ -492,4 +537,5 @@ UNIT_MAIN("price", a_price_is_a_number_or_a_decimal_in_a_string,
 	  what_is_written_to_a_cache_has_a_price_of_its_own, an_unknown_model_has_no_price,
 	  the_bound_covers_the_prompt_and_all_output, an_image_counts_as_one_whatever_its_data,
 	  the_bound_of_an_image_is_the_models, what_is_affordable_is_exact,
+	  a_proposed_max_tokens_fits_also_where_there_was_none, a_cost_of_many_decimals_is_a_cost,
 	  an_org_may_have_prices_of_its_own, a_price_tells_itself)
