@@ -16,6 +16,14 @@ static struct price_facts facts_of(const struct meter_call *call)
 	};
 }
 
+/* What came of an answer, for an estimate. */
+static size_t output_bytes(const struct provider_result *r)
+{
+	if (r->output_bytes >= 0)
+		return (size_t)r->output_bytes;
+	return r->content.len ? r->content.len : r->structured.len;
+}
+
 /* Missing usage is never zero by itself: the tool's policy decides. */
 static void charge_unknown(struct meter_call *call, const char *reason)
 {
@@ -32,13 +40,32 @@ static void charge_unknown(struct meter_call *call, const char *reason)
 		charged = "zero";
 		break;
 	case UNKNOWN_USAGE_ESTIMATE:
-		call->charge = price_estimate(call->price, &facts,
-					      r->content.len ? r->content.len : r->structured.len);
+		call->charge = price_estimate(call->price, &facts, output_bytes(r));
 		charged = "estimate";
 		break;
 	}
 	log_warn("event=usage_missing tool=%s charged=%s reason=%s", call->tool->name, charged,
 		 log_quote(reason));
+}
+
+/* What stands in the first text, where it is JSON: many MCP servers answer so. */
+static json_t *spoken_result(const struct provider_result *r)
+{
+	CLEANUP(edge_decref) json_t *content = edge_parse(buf_slice(&r->content), NULL);
+	const json_t *text = json_object_get(json_array_get(content, 0), "text");
+
+	return json_is_string(text) ? edge_parse(edge_slice(text), NULL) : NULL;
+}
+
+/* What a price's pointers call the result. A new reference, or NULL for none. */
+static json_t *result_of(const struct provider_result *r)
+{
+	CLEANUP(edge_decref) json_t *whole = NULL;
+
+	if (!r->structured.len)
+		return spoken_result(r);
+	whole = edge_parse(buf_slice(&r->structured), NULL);
+	return json_incref(r->is_wrapped ? json_object_get(whole, "result") : whole);
 }
 
 void charge_answer(struct meter_call *call)
@@ -48,7 +75,7 @@ void charge_answer(struct meter_call *call)
 	struct err err = ERR_INIT;
 
 	if (price_needs_result(call->price))
-		result = edge_parse(buf_slice(&call->result.structured), NULL);
+		result = result_of(&call->result);
 	facts.result = result;
 	if (!price_charge(call->price, &facts, &call->charge, &err))
 		charge_unknown(call, err.text);

@@ -301,6 +301,7 @@ static void stop_execution(struct meter_call *call, enum meter_outcome outcome)
 	call->was_executed = true;
 	call->result.has_begun = call->execution.has_begun;
 	call->result.usage = call->execution.usage;
+	call->result.output_bytes = call->execution.output_bytes;
 	fail(call, outcome);
 }
 

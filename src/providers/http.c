@@ -136,6 +136,8 @@ static void on_response(void *arg, const struct http_response *r)
 	struct answer_secrets secrets = {.leaks = run_leaks,
 					 .arg = run,
 					 .own_key = run->execution->own_key,
+					 .is_keyless = !run->made.is_confined &&
+						       !http_plan_has_secret(plan),
 					 .hides_host = plan->hides_host};
 	struct provider_result result;
 

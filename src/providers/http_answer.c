@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/limits.h"
+#include "providers/charset.h"
 #include "json/edge.h"
 #include "json/emit.h"
 
@@ -68,8 +69,9 @@ bool answer_is_json(const char *content_type)
 static struct slice find_reason(json_t *root)
 {
 	static const char *const PLACES[] = {
-		"/error/message", "/error",  "/message", "/errors/0/message",
-		"/errors/0",      "/detail", "/title",   "/error_description",
+		"/error/message", "/error",           "/message",         "/errors/0/message",
+		"/errors/0",      "/detail",          "/title",           "/error_description",
+		"/detail/0/msg",  "/0/error/message", "/errors/0/detail",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(PLACES); i++) {
@@ -118,10 +120,9 @@ void answer_quote(struct slice words, const struct answer_secrets *secrets, stru
 static void put_reason(const struct http_response *r, const struct answer_secrets *secrets,
 		       struct buf *out)
 {
-	bool is_of_key = r->status == 401 || r->status == 403;
 	json_t *root;
 
-	if (is_of_key) {
+	if ((r->status == 401 || r->status == 403) && !secrets->is_keyless) {
 		buf_puts(out, secrets->own_key ? ": it refuses your key"
 					       : ": it refuses the operator's key");
 		return;
@@ -140,6 +141,7 @@ static void failed_status(const struct http_response *r, const struct answer_sec
 
 	out->outcome = answer_outcome(r->status);
 	out->retry_after_s = out->outcome == PROVIDER_FAILED ? answer_retry_after(r) : -1;
+	out->is_key_refused = r->status >= 401 && r->status <= 403 && !secrets->is_keyless;
 	buf_printf(&text, "the provider answered %d", r->status);
 	if (r->status >= 300 && r->status < 400)
 		buf_puts(&text, ", a redirect that is not followed");
@@ -181,15 +183,16 @@ static void garbage(struct provider_result *out, const char *text)
 	err_set(&out->err, "%s", text);
 }
 
-static void put_structured(const json_t *value, struct buf *out)
+static void put_structured(const json_t *value, struct provider_result *out)
 {
 	struct emit e;
 
 	if (json_is_object(value)) {
-		edge_dump(value, false, out);
+		edge_dump(value, false, &out->structured);
 		return;
 	}
-	emit_init(&e, out);
+	out->is_wrapped = true;
+	emit_init(&e, &out->structured);
 	emit_object(&e);
 	emit_key(&e, "result");
 	emit_json(&e, value);
@@ -197,11 +200,10 @@ static void put_structured(const json_t *value, struct buf *out)
 	emit_done(&e);
 }
 
-static void read_json(const struct http_response *r, const char *pointer,
-		      struct provider_result *out)
+static void read_json(struct slice text, const char *pointer, struct provider_result *out)
 {
 	struct err err = ERR_INIT;
-	json_t *root = edge_parse(r->body, &err);
+	json_t *root = edge_parse(text, &err);
 	const json_t *value = root ? edge_pointer(root, pointer) : NULL;
 
 	if (!root) {
@@ -212,14 +214,14 @@ static void read_json(const struct http_response *r, const char *pointer,
 		err_set(&out->err, "the provider's answer has nothing at %s", pointer);
 	} else {
 		out->outcome = PROVIDER_OK;
-		put_structured(value, &out->structured);
+		put_structured(value, out);
 	}
 	json_decref(root);
 }
 
-static void read_text(const struct http_response *r, struct provider_result *out)
+static void read_text(struct slice body, struct provider_result *out)
 {
-	json_t *text = json_stringn(r->body.p ? r->body.p : "", r->body.len);
+	json_t *text = json_stringn(body.p ? body.p : "", body.len);
 	struct emit e;
 
 	if (!text) {
@@ -239,7 +241,9 @@ static void read_text(const struct http_response *r, struct provider_result *out
 	json_decref(text);
 }
 
-static void read_image(const struct http_response *r, struct provider_result *out)
+/* family is the type of the content block, too: image or audio. */
+static void read_media(const struct http_response *r, const char *family,
+		       struct provider_result *out)
 {
 	size_t len = media_type_len(r->content_type);
 	CLEANUP(free_charp) char *type = xstrndup(r->content_type, len);
@@ -251,7 +255,8 @@ static void read_image(const struct http_response *r, struct provider_result *ou
 		return;
 	}
 	if (r->body.len > PROVIDER_IMAGE_BYTES_MAX) {
-		garbage(out, "the provider's image is too large");
+		out->outcome = PROVIDER_FAILED;
+		err_set(&out->err, "the provider's %s is too large", family);
 		return;
 	}
 	base64_encode(r->body, &base64);
@@ -259,7 +264,7 @@ static void read_image(const struct http_response *r, struct provider_result *ou
 	emit_init(&e, &out->content);
 	emit_array(&e);
 	emit_object(&e);
-	emit_key_text(&e, "type", "image");
+	emit_key_text(&e, "type", family);
 	emit_key_text(&e, "data", buf_text(&base64));
 	emit_key_text(&e, "mimeType", type);
 	emit_object_end(&e);
@@ -268,26 +273,67 @@ static void read_image(const struct http_response *r, struct provider_result *ou
 	buf_finish(&base64);
 }
 
+/* What people read, and no program of ours. */
+static bool is_text(const char *content_type)
+{
+	static const char *const TYPES[] = {
+		"application/xml",        "application/x-ndjson", "application/jsonl",
+		"application/javascript", "application/yaml",     "application/x-yaml",
+		"application/toml",       "application/json-seq",
+	};
+	size_t len = media_type_len(content_type);
+
+	for (size_t i = 0; i < ARRAY_LEN(TYPES); i++) {
+		if (len == strlen(TYPES[i]) && type_begins(content_type, TYPES[i]))
+			return true;
+	}
+	return type_begins(content_type, "text/") ||
+	       (len > 4 && strncasecmp(content_type + len - 4, "+xml", 4) == 0);
+}
+
+/* A pointer says that JSON is meant, whatever the server calls it; so does silence. */
+static bool is_meant_as_json(const char *content_type, const char *pointer)
+{
+	return answer_is_json(content_type) || !*content_type ||
+	       (*pointer && type_begins(content_type, "text/plain"));
+}
+
+static void read_words(const struct http_response *r, const char *pointer,
+		       struct provider_result *out)
+{
+	struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	if (!charset_decode(r->content_type, r->body, &text, &err)) {
+		out->outcome = PROVIDER_FAILED;
+		err_set(&out->err, "the provider's answer %s", err.text);
+	} else if (!is_meant_as_json(r->content_type, pointer)) {
+		read_text(buf_slice(&text), out);
+	} else if (text.len || *pointer) {
+		read_json(buf_slice(&text), pointer, out);
+	} else {
+		out->outcome = PROVIDER_OK;
+		buf_puts(&out->structured, "{}");
+	}
+	buf_finish(&text);
+}
+
 void answer_read(const struct http_response *r, const char *pointer, struct provider_result *out)
 {
 	const char *type = r->content_type;
 
 	out->status = r->status;
-	/* A pointer says that JSON is meant, whatever the server calls it; so does silence. */
-	if (answer_is_json(type) || !*type || (*pointer && type_begins(type, "text/plain"))) {
-		if (r->body.len || *pointer) {
-			read_json(r, pointer, out);
-			return;
-		}
-		out->outcome = PROVIDER_OK;
-		buf_puts(&out->structured, "{}");
-	} else if (*pointer) {
+	if (is_meant_as_json(type, pointer))
+		read_words(r, pointer, out);
+	else if (*pointer)
 		garbage(out, "the provider's answer is not JSON, by its content type");
-	} else if (type_begins(type, "text/")) {
-		read_text(r, out);
-	} else if (type_begins(type, "image/")) {
-		read_image(r, out);
-	} else {
-		garbage(out, "the provider's answer is neither JSON nor text nor an image");
-	}
+	else if (type_begins(type, "image/"))
+		read_media(r, "image", out);
+	else if (type_begins(type, "audio/"))
+		read_media(r, "audio", out);
+	else if (is_text(type))
+		read_words(r, pointer, out);
+	else
+		garbage(out,
+			"the provider's answer is neither JSON nor text nor an image or sound");
 }

@@ -17,6 +17,7 @@ struct answer_secrets {
 	answer_leaks_fn *leaks; /* NULL: nothing is secret */
 	const void *arg;
 	const char *own_key; /* of the caller; NULL for none */
+	bool is_keyless;     /* no key of anybody was sent */
 	bool hides_host;     /* which libcurl's words would name */
 };
 
@@ -37,8 +38,9 @@ bool answer_is_json(const char *content_type);
 
 /*
  * The body of a success becomes the result: JSON as structured content (what the pointer finds; an
- * object as it is, any other value as {"result": value}; no body as {}), text/... and image/... as
- * a content block. All else has failed: another type, text that is not UTF-8, a pointer to nothing.
+ * object as it is, any other value as {"result": value}; no body as {}); text/..., XML and other
+ * types that are text, image/... and audio/... as a content block. All else has failed: another
+ * type, text that is not in its charset (UTF-8 where it names none), a pointer to nothing.
  */
 void answer_read(const struct http_response *r, const char *pointer, struct provider_result *out);
 

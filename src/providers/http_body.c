@@ -111,6 +111,15 @@ void body_destroy(struct body_node *node)
 	free(node);
 }
 
+bool body_has_secret(const struct body_node *node)
+{
+	for (size_t i = 0; i < node->count; i++) {
+		if (body_has_secret(node->items[i]))
+			return true;
+	}
+	return template_has(&node->text, TEMPLATE_SECRET);
+}
+
 bool body_leaks(const struct body_node *node, struct slice text)
 {
 	for (size_t i = 0; i < node->count; i++) {

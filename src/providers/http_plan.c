@@ -368,6 +368,25 @@ bool http_plan_is_success(const struct http_plan *plan, int status)
 	return !plan->success && status >= 200 && status < 300;
 }
 
+static bool members_have_secret(const struct http_members *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (template_has(&m->items[i].value, TEMPLATE_SECRET))
+			return true;
+	}
+	return false;
+}
+
+bool http_plan_has_secret(const struct http_plan *plan)
+{
+	for (size_t i = 0; i < plan->segments_count; i++) {
+		if (template_has(&plan->segments[i], TEMPLATE_SECRET))
+			return true;
+	}
+	return members_have_secret(&plan->query) || members_have_secret(&plan->headers) ||
+	       members_have_secret(&plan->form) || (plan->body && body_has_secret(plan->body));
+}
+
 bool http_plan_has_redirects(const struct http_plan *plan)
 {
 	for (size_t i = 0; i < plan->success_count; i++) {

@@ -68,6 +68,8 @@ void http_plan_finish(struct http_plan *plan);
 bool http_plan_is_success(const struct http_plan *plan, int status);
 /* A redirect is an answer, not something to follow. */
 bool http_plan_has_redirects(const struct http_plan *plan);
+/* It was made with a secret of the environment. */
+bool http_plan_has_secret(const struct http_plan *plan);
 /* One of its secrets stands in the text. */
 bool http_plan_leaks(const struct http_plan *plan, struct slice text);
 
@@ -86,6 +88,7 @@ MUST_USE bool http_url_read(const char *text, struct http_plan *plan, struct err
 struct body_node *body_read(const json_t *config, const json_t *schema, const char *at,
 			    struct faults *faults);
 void body_destroy(struct body_node *node); /* NULL is allowed */
+bool body_has_secret(const struct body_node *node);
 bool body_leaks(const struct body_node *node, struct slice text);
 /* Members and items whose argument is missing are left out; TEMPLATE_MISSING when the whole is. */
 MUST_USE enum template_outcome body_fill(const struct body_node *node, json_t *arguments,

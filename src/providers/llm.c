@@ -152,6 +152,7 @@ static void end(struct llm_run *run, struct provider_result *result)
 	struct execution *x = run->execution;
 
 	result->usage = run->answer.usage;
+	result->output_bytes = (int64_t)run->answer.content.len;
 	if (result->outcome == PROVIDER_OK)
 		put_answer(run, &result->structured);
 	else
@@ -206,10 +207,13 @@ static void end_collected(struct llm_run *run)
 {
 	json_t *root = edge_parse(buf_slice(&run->collected), NULL);
 
-	if (root && run->provider->config.api->read(root, &run->answer))
+	if (root && run->provider->config.api->read(root, &run->answer)) {
 		end_ok(run);
-	else
+	} else {
+		if (json_is_object(json_object_get(root, "error")))
+			llm_note_error(&run->answer, json_object_get(root, "error"));
 		end_failed(run, "the provider's answer is not a chat completion");
+	}
 	json_decref(root);
 }
 
@@ -308,6 +312,7 @@ static void on_data(void *arg, const struct http_response *so_far)
 	read_stream(run, so_far->body);
 	run->execution->has_begun = run->answer.has_begun;
 	run->execution->usage = run->answer.usage;
+	run->execution->output_bytes = (int64_t)run->answer.content.len;
 	if (run->fault) {
 		end_failed(run, run->fault);
 		return;

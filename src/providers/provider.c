@@ -6,7 +6,8 @@
 
 void provider_result_init(struct provider_result *r)
 {
-	*r = (struct provider_result){.outcome = PROVIDER_FAILED, .retry_after_s = -1};
+	*r = (struct provider_result){
+		.outcome = PROVIDER_FAILED, .retry_after_s = -1, .output_bytes = -1};
 }
 
 void provider_result_finish(struct provider_result *r)

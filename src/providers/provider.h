@@ -33,10 +33,13 @@ struct provider_result {
 	enum provider_outcome outcome;
 	struct buf structured; /* a JSON object; empty when there is none */
 	struct buf content;    /* a JSON array of content blocks; empty: built from structured */
+	bool is_wrapped;       /* the answer is no object: structured is {"result": ANSWER} */
 	int status;            /* HTTP status of the provider, 0 for none */
 	int64_t retry_after_s; /* -1 for none */
+	bool is_key_refused;   /* PROVIDER_REJECTED, of the key or its account: 401, 402, 403 */
 	/* Of a model, also when it failed in mid-stream. */
 	struct llm_usage usage;
+	int64_t output_bytes; /* of a model's words, whole or not; -1: not a model's */
 	bool has_begun;       /* failed after the first byte of the answer's content */
 	struct err err;       /* for the outcomes that failed */
 	char field[128];      /* PROVIDER_INVALID: dotted name of the argument, "" for none */
@@ -63,6 +66,7 @@ struct execution {
 	 * whose time is over: the first byte of content has come, and what is known of usage. */
 	bool has_begun;
 	struct llm_usage usage;
+	int64_t output_bytes;
 	/* A provider may report progress; NULL when nobody listens. */
 	void (*progress)(struct execution *x, const char *message);
 	/* Called once; takes over result by moving it. Not after cancel. */

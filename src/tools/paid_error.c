@@ -200,6 +200,12 @@ static void upstream(const struct meter_call *call, struct tool_error *error)
 	if (call->outcome == METER_REPLAYED)
 		tool_error_hint(error, "This is the stored end of a call that was charged. Use a "
 				       "new idempotency key to run it again.");
+	else if (r->is_key_refused)
+		tool_error_hint(error,
+				"The tokens are back. It is not the arguments: %s before "
+				"this tool is called again.",
+				call->own_key ? "the user has to give another key of this provider"
+					      : "the operator of this tool has to see to its key");
 	else if (r->has_begun)
 		tool_error_hint(error, "The answer broke off after it had begun: what was used of "
 				       "it is charged. Try again later.");

@@ -195,6 +195,81 @@ START_TEST(text_and_images_become_content)
 }
 END_TEST
 
+/* What APIs really send: .NET begins with a byte order mark, older ones write Latin-1. */
+START_TEST(an_answer_is_read_in_its_charset)
+{
+	static const struct {
+		const char *type, *body;
+		size_t len;         /* 0: of a text */
+		const char *result; /* structured or content; NULL: failed */
+	} CASES[] = {
+		{"application/json", "\xef\xbb\xbf{\"a\":1}", 0, "{\"a\":1}"},
+		{"text/plain", "\xef\xbb\xbfx", 0, "[{\"type\":\"text\",\"text\":\"x\"}]"},
+		{"text/plain; charset=ISO-8859-1", "caf\xe9", 0,
+		 "[{\"type\":\"text\",\"text\":\"caf\xc3\xa9\"}]"},
+		{"text/plain; charset=\"windows-1252\"", "\x80", 0,
+		 "[{\"type\":\"text\",\"text\":\"\xe2\x82\xac\"}]"},
+		{"application/json; charset=iso-8859-1", "{\"a\":\"\xe9\"}", 0,
+		 "{\"a\":\"\xc3\xa9\"}"},
+		{"application/json; charset=utf-16", "\xff\xfe{\0}\0", 6, "{}"},
+		{"application/json; charset=utf-8", "{\"a\":\"\xe9\"}", 0, NULL},
+		{"text/plain; charset=us-ascii", "\xe9", 0, NULL},
+		{"text/plain; charset=no-such", "x", 0, NULL},
+		{"text/plain; charset=utf-16//IGNORE", "\xff\xfe\xd8\0\0", 0, NULL},
+		{"application/atom+xml", "<a/>", 0, "[{\"type\":\"text\",\"text\":\"<a/>\"}]"},
+		{"application/x-ndjson", "1\n2", 0, "[{\"type\":\"text\",\"text\":\"1\\n2\"}]"},
+		{"audio/mpeg", "abc", 0,
+		 "[{\"type\":\"audio\",\"data\":\"YWJj\",\"mimeType\":\"audio/mpeg\"}]"},
+	};
+	struct api_site s;
+	struct provider *p;
+
+	api_init(&s);
+	p = provider_of(&s, "{'url':'@/'}");
+	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+		const char *want = CASES[i].result;
+
+		api_reset(&s);
+		api_say(&s, (struct api_reply){.type = CASES[i].type,
+					       .body = CASES[i].body,
+					       .body_len = CASES[i].len});
+		ck_assert_msg(api_run(&s, p, "{}", NULL, LONG_MS) ==
+				      (want ? PROVIDER_OK : PROVIDER_FAILED),
+			      "%s: %s", CASES[i].type, s.result.err.text);
+		if (want && *want == '[')
+			ck_assert_str_eq(content_of(&s), want);
+		else
+			ck_assert_str_eq(api_structured(&s), want ? want : "");
+	}
+	provider_destroy(p);
+	api_finish(&s);
+}
+END_TEST
+
+/* Without a key, 403 is about something else, and the reason may be told. */
+START_TEST(a_refusal_of_no_key_is_quoted)
+{
+	struct api_site s;
+	struct provider *p;
+
+	api_init(&s);
+	p = provider_of(&s, "{'url':'@/'}");
+	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":[{\"msg\":\"no\"}]}"});
+	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
+	ck_assert_str_eq(s.result.err.text, "the provider answered 403: no");
+	ck_assert(!s.result.is_key_refused);
+	provider_destroy(p);
+	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'k'}}");
+	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":\"k*\"}"});
+	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
+	ck_assert_str_eq(s.result.err.text,
+			 "the provider answered 403: it refuses the operator's key");
+	ck_assert(s.result.is_key_refused);
+	provider_destroy(p);
+	api_finish(&s);
+}
+END_TEST
+
 START_TEST(a_status_says_who_is_to_blame)
 {
 	static const struct {
@@ -498,6 +573,7 @@ UNIT_MAIN("http_provider", a_request_is_made_of_the_arguments,
 	  arguments_that_cannot_be_sent_send_nothing,
 	  the_callers_own_key_takes_the_place_of_the_operators,
 	  the_result_is_what_the_pointer_finds, text_and_images_become_content,
+	  an_answer_is_read_in_its_charset, a_refusal_of_no_key_is_quoted,
 	  a_status_says_who_is_to_blame, a_refusal_is_quoted_without_secrets,
 	  what_may_be_repeated_is_tried_twice_more, repeating_has_an_end,
 	  a_redirect_never_carries_a_secret_to_another_host,
