@@ -151,6 +151,43 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 	return len;
 }
 
+/* The length of the run at the start that is UTF-8. */
+static size_t sound_length(struct slice text)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		size_t len = (unsigned char)text.p[at] < 0x80
+				     ? 1
+				     : utf8_length((const unsigned char *)text.p + at,
+						   text.len - at);
+
+		if (!len)
+			break;
+		at += len;
+	}
+	return at;
+}
+
+bool utf8_is_sound(struct slice text)
+{
+	return sound_length(text) == text.len;
+}
+
+void utf8_mend(struct slice text, struct buf *out)
+{
+	for (;;) {
+		size_t len = sound_length(text);
+
+		buf_append(out, text.p, len);
+		if (len == text.len)
+			return;
+		buf_append(out, REPLACEMENT, sizeof(REPLACEMENT) - 1);
+		text.p += len + 1;
+		text.len -= len + 1;
+	}
+}
+
 static void append_escape(struct buf *b, unsigned char c)
 {
 	static const char HEX[] = "0123456789abcdef";

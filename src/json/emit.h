@@ -58,4 +58,8 @@ void emit_key_tokens(struct emit *e, const char *key, struct microusd a);
 void emit_key_id(struct emit *e, const char *key, const char *prefix, struct id id);
 void emit_key_raw(struct emit *e, const char *key, struct slice json);
 
+bool utf8_is_sound(struct slice text);
+/* Appends the text with U+FFFD in the place of each byte that is not UTF-8. */
+void utf8_mend(struct slice text, struct buf *out);
+
 #endif

@@ -7,6 +7,7 @@
 #include "providers/upstream_room.h"
 #include "json/edge.h"
 #include "json/emit.h"
+#include "json/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,13 +129,35 @@ static void say_failure(const struct upstream_exec *e, const json_t *content, st
 		err_set(err, "upstream %s: the tool failed", e->up->name);
 }
 
+/* Hosts check what a tool promised, and throw away a result that does not fit. A schema that we
+ * cannot read promises nothing. */
+static bool is_as_promised(const struct upstream_exec *e, const json_t *structured, struct err *err)
+{
+	const json_t *tool = tools_named(e->up->tools, e->tool->name);
+	json_t *promised = json_object_get(tool, "outputSchema");
+	struct err ignored = ERR_INIT;
+	struct schema *schema = promised && structured ? schema_create(promised, &ignored) : NULL;
+	struct schema_fault fault;
+	bool is_good = !schema || schema_check(schema, structured, &fault);
+
+	if (!is_good)
+		err_set(err, "its result does not fit its outputSchema: %s%s%s", fault.field,
+			*fault.field ? " " : "", fault.text);
+	schema_destroy(schema);
+	return is_good;
+}
+
 static void take_result(struct upstream_exec *e, const json_t *answer)
 {
 	const char *fault = fault_of(e, answer);
+	struct err err = ERR_INIT;
 	const json_t *content = json_object_get(answer, "content");
 	const json_t *structured = json_object_get(answer, "structuredContent");
 	struct provider_result result;
 
+	if (!fault && !json_is_true(json_object_get(answer, "isError")) &&
+	    !is_as_promised(e, structured, &err))
+		fault = err.text;
 	if (fault) {
 		fail(e, PROVIDER_FAILED, fault);
 		return;

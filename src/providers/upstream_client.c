@@ -423,6 +423,23 @@ static void take_notification(struct upstream *up, const struct rpc_message *m)
 	count_noise(up);
 }
 
+/* An answer to a question of ours, by its id, that cannot be read: who waits for it is told. */
+static void take_bad_answer(struct upstream *up, const struct rpc_message *m, const char *line)
+{
+	bool is_answer = m->root ? !json_object_get(m->root, "method")
+				 : strstr(line, "\"result\"") || strstr(line, "\"error\"");
+	struct upstream_request *r = NULL;
+	struct err err = ERR_INIT;
+	int64_t id;
+
+	if (is_answer && m->id && rpc_own_id(m, &id))
+		r = find(up, id);
+	if (!r)
+		return;
+	err_set(&err, "upstream %s: its answer makes no sense: %s", up->name, m->error_text);
+	client_lose(r, PROVIDER_FAILED, err.text);
+}
+
 static void take_message(struct upstream *up, const struct rpc_message *m, const char *line)
 {
 	switch (m->kind) {
@@ -438,6 +455,8 @@ static void take_message(struct upstream *up, const struct rpc_message *m, const
 	case RPC_BATCH: /* within a batch */
 	case RPC_INVALID:
 		log_garbage(up, m->error_text ? m->error_text : "an array", line);
+		if (m->kind == RPC_INVALID)
+			take_bad_answer(up, m, line);
 		return;
 	}
 }
@@ -461,21 +480,37 @@ static void take_batch(struct upstream *up, const struct rpc_message *m, const c
 	}
 }
 
-void client_take(struct upstream *up, char *line, size_t len)
+static void take_text(struct upstream *up, char *line, size_t len)
 {
 	struct rpc_message m;
 
-	while (len && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
-		line[--len] = '\0';
-	if (!len)
-		return;
-	up->line_bytes = len;
 	rpc_read(line, len, NULL, &m);
 	if (m.kind == RPC_BATCH)
 		take_batch(up, &m, line);
 	else
 		take_message(up, &m, line);
 	rpc_message_finish(&m);
+}
+
+void client_take(struct upstream *up, char *line, size_t len)
+{
+	struct slice text;
+	struct buf mended = BUF_INIT;
+
+	while (len && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
+		line[--len] = '\0';
+	if (!len)
+		return;
+	up->line_bytes = len;
+	text = (struct slice){.p = line, .len = len};
+	if (utf8_is_sound(text)) {
+		take_text(up, line, len);
+		return;
+	}
+	/* A byte of another charset within a text, as a rule: no reason to lose the message. */
+	utf8_mend(text, &mended);
+	take_text(up, mended.p, mended.len);
+	buf_finish(&mended);
 }
 
 void client_take_too_long(struct upstream *up)

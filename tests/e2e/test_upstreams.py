@@ -69,7 +69,7 @@ def test_a_revision_that_nobody_knows_is_named():
 
 def test_a_list_in_pages_is_read_whole():
     with Home(config("--pages")) as home, home.server() as s:
-        assert len([n for n in tools_of(s) if n.startswith("up__")]) == 19
+        assert len([n for n in tools_of(s) if n.startswith("up__")]) == 21
 
 
 def test_a_child_gets_a_clean_environment_and_nothing_else():
@@ -222,6 +222,42 @@ def test_results_that_cannot_be_passed_on_are_released():
         assert "input" in s.call_error("up__ask", code="UPSTREAM_ERROR")["message"]
         assert "too large" in s.call_error("up__big", {"bytes": 9 << 20})["message"]
         assert len(text_of(s.call("up__big", {"bytes": 1 << 20}))) == 1 << 20
+        check_all_is_well(home, s, 3)
+
+
+def test_an_answer_that_makes_no_sense_ends_its_call_at_once():
+    """And is named: nobody waits out the timeout for what has come."""
+    bad = {'"result":{"content":[],"n":18446744073709551616}': "out of range",
+           '"result":{"content":[],"content":[]}': "stands twice",
+           '"result":{"content":[' + "[" * 200 + "]" * 200 + "]}": "too deeply",
+           '"result":{"content":[]},"error":{"code":1,"message":"x"}': "makes no sense",
+           '"error":"oh"': "not an object"}
+    with Home(config(timeout_ms=30000)) as home, home.server() as s:
+        for member, words in bad.items():
+            line = '{"jsonrpc":"2.0","id":@,%s}' % member
+            error = s.call_error("up__raw", {"line": line}, "UPSTREAM_ERROR", timeout=10)
+            assert words in error["message"], error
+        check_all_is_well(home, s, 0)
+
+
+def test_a_byte_of_another_charset_loses_no_message():
+    line = '{"jsonrpc":"2.0","id":@,"result":{"content":[{"type":"text","text":"caf\u00e9"}]%s}}'
+    with Home(config("--era", "legacy")) as home, home.server() as s:
+        assert text_of(s.call("up__raw", {"line": line % ""}, timeout=10)) == "caf\ufffd"
+        check_all_is_well(home, s, 3)
+
+
+def test_a_result_that_breaks_its_promise_is_released():
+    """Hosts throw it away: it is worth nothing."""
+    good = {"content": [], "structuredContent": {"text": "x"}}
+    with Home(config()) as home, home.server() as s:
+        listed = tools_of(s)["up__promise"]
+        assert listed["outputSchema"]["required"] == ["text"], listed
+        assert s.call("up__promise", {"result": good})["structuredContent"] == {"text": "x"}
+        for structured in ({"text": 1}, {}):
+            error = s.call_error("up__promise", {"result": {**good, "structuredContent": structured}},
+                                 "UPSTREAM_ERROR")
+            assert "outputSchema" in error["message"] and "text" in error["message"], error
         check_all_is_well(home, s, 3)
 
 

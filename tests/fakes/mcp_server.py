@@ -84,9 +84,10 @@ def own_tools():
         "region": {"type": "string", "x-mcp-header": "Region"},
         "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Deep-N"}}},
         "other": {"type": "boolean", "x-mcp-header": "Other"}}}}
+    promise = {"name": "promise", "inputSchema": any_object, "outputSchema": echo["outputSchema"]}
     names = ["env", "fail", "reject", "broken", "slow", "exit", "garbage", "flood", "big", "ask",
-             "change", "bad", "ask_client", "pid", "cost", "nothing"]
-    tools = [echo, strange, region] + [{"name": n, "inputSchema": any_object} for n in names]
+             "change", "bad", "ask_client", "pid", "cost", "nothing", "raw"]
+    tools = [echo, strange, region, promise] + [{"name": n, "inputSchema": any_object} for n in names]
     return [t for t in tools + extra_tools if t["name"] not in hidden_tools]
 
 
@@ -156,12 +157,17 @@ def call(wire, id, name, arguments, meta, modern):
             hidden_tools.clear()
         wire.result(id, text("changed"), modern)
         tell_change()
-    elif name == "bad":
+    elif name in ("bad", "promise"):
         wire.result(id, arguments["result"], modern)
     elif name == "ask_client":
         ask_client(wire, id, modern)
     elif name == "pid":
         wire.result(id, text(str(os.getpid())), modern)
+    elif name == "raw":  # @ is the id; each letter is a byte
+        line = arguments["line"].replace("@", json.dumps(id)).encode("latin-1")
+        with lock:
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
     elif name == "cost":
         wire.result(id, text("{}", structuredContent={"cost": arguments["usd"]}), modern)
     elif name == "late":
