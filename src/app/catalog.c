@@ -59,12 +59,13 @@ static struct provider *create_provider(const struct catalog_parts *parts, const
 
 /* The tool's prices: its own, and those of orgs. tool is the name that agents see. */
 static bool read_prices(const struct catalog_parts *parts, const char *tool, const json_t *price,
-			struct priced_tool *priced, struct err *err)
+			bool says_usage, struct priced_tool *priced, struct err *err)
 {
 	const char *org;
 
 	if (book_read(price, parts->orgs, tool, &priced->book, &org, err))
-		return true;
+		return says_usage || !book_has(&priced->book, PRICE_LLM) ||
+		       err_set(err, "price: kind: " PRICE_LLM_WORDS);
 	if (org)
 		err_prefix(err, "its price in /orgs/%s/prices", org);
 	else
@@ -105,7 +106,8 @@ static struct priced_tool *read_tool(const struct catalog_parts *parts, const ch
 {
 	struct priced_tool *priced = xzalloc(sizeof(*priced));
 
-	if (read_prices(parts, name, json_object_get(config, "price"), priced, err) &&
+	if (read_prices(parts, name, json_object_get(config, "price"), config_says_usage(config),
+			priced, err) &&
 	    read_unknown_usage(config, priced, err)) {
 		priced->timeout_ms = config_timeout_ms(config);
 		priced->charge_on_error = json_is_true(json_object_get(config, "charge_on_error"));
@@ -176,7 +178,7 @@ static void add_detector(struct faults *f, const struct catalog_parts *parts,
 	priced = xzalloc(sizeof(*priced));
 	read_rate_limit(config, priced);
 	priced->timeout_ms = config_timeout_ms(config);
-	if (read_prices(parts, detector->tool, price ? price : fallback, priced, &err))
+	if (read_prices(parts, detector->tool, price ? price : fallback, false, priced, &err))
 		priced->provider = detector_provider_create(parts->signals, detector);
 	if (!priced->provider) {
 		priced_tool_destroy(priced);

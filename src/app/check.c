@@ -26,15 +26,19 @@ static bool has_shape(const struct checker *c, const char *at)
 	return !faults_first(c->shape, at);
 }
 
-static void check_price(const struct checker *c, const char *at, const json_t *price)
+/* is_model: the provider says a model's usage. */
+static void check_price(const struct checker *c, const char *at, const json_t *price, bool is_model)
 {
 	struct faults found = FAULTS_INIT;
 	struct price parsed;
 
 	if (!price)
 		return;
-	if (price_read_all(price, &parsed, &found))
+	if (price_read_all(price, &parsed, &found)) {
+		if (parsed.kind == PRICE_LLM && !is_model)
+			faults_add(&found, "/kind", PRICE_LLM_WORDS);
 		price_finish(&parsed);
+	}
 	faults_take(c->out, at, &found);
 }
 
@@ -108,7 +112,7 @@ static void check_tool(const struct checker *c, const char *name, const json_t *
 	CLEANUP(free_charp) char *price = pointer_below(at, "price");
 	CLEANUP(free_charp) char *provider = pointer_below(at, "provider");
 
-	check_price(c, price, json_object_get(tool, "price"));
+	check_price(c, price, json_object_get(tool, "price"), config_says_usage(tool));
 	check_input(c, at, json_object_get(tool, "inputSchema"));
 	check_provider(c, provider, tool);
 }
@@ -123,10 +127,14 @@ static void check_upstream(const struct checker *c, const char *name, const json
 
 	upstream_check(config, c->allow_private, &found);
 	faults_take(c->out, at, &found);
+	if (!json_object_size(json_object_get(config, "prices")))
+		faults_warn(c->out, prices,
+			    "without a price none of its tools is offered; "
+			    "* has the price of all");
 	json_object_foreach (json_object_get(config, "prices"), tool, price) {
 		CLEANUP(free_charp) char *place = pointer_below(prices, tool);
 
-		check_price(c, place, price);
+		check_price(c, place, price, false);
 	}
 }
 
@@ -146,12 +154,13 @@ static void check_detectors(const struct checker *c)
 		CLEANUP(free_charp) char *at = pointer_below("/detectors", DETECTORS[i]->name);
 		CLEANUP(free_charp) char *price = pointer_below(at, "price");
 
-		check_price(c, price, json_object_get(detector, "price"));
+		check_price(c, price, json_object_get(detector, "price"), false);
 	}
 }
 
 static void check_orgs(const struct checker *c)
 {
+	const json_t *tools = json_object_get(c->root, "tools");
 	const char *org, *tool;
 	json_t *config, *price;
 
@@ -162,7 +171,8 @@ static void check_orgs(const struct checker *c)
 		json_object_foreach (json_object_get(config, "prices"), tool, price) {
 			CLEANUP(free_charp) char *place = pointer_below(prices, tool);
 
-			check_price(c, place, price);
+			check_price(c, place, price,
+				    config_says_usage(json_object_get(tools, tool)));
 		}
 	}
 }

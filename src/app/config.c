@@ -117,6 +117,14 @@ int64_t config_timeout_ms(const json_t *config)
 	return ms;
 }
 
+bool config_says_usage(const json_t *tool)
+{
+	const json_t *provider = json_object_get(tool, "provider");
+	struct slice kind = edge_slice(json_object_get(provider, "kind"));
+
+	return slice_eq(kind, "llm") || slice_eq(kind, "echo");
+}
+
 bool config_refuse(const char *path, const json_t *root, struct err *err)
 {
 	struct faults faults = FAULTS_INIT;
@@ -138,16 +146,19 @@ bool config_refuse(const char *path, const json_t *root, struct err *err)
 /* Its shape is sound, or it is refused with what is wrong. */
 static bool read_root(const char *path, json_t **out, struct err *err)
 {
-	struct faults faults = FAULTS_INIT;
+	struct faults faults = FAULTS_INIT, twice = FAULTS_INIT;
 	bool is_good;
 
-	*out = edge_parse_file(path, CONFIG_BYTES_MAX, NULL, err);
+	*out = edge_parse_file(path, CONFIG_BYTES_MAX, &twice, err);
 	if (!*out)
 		return false;
 	json_decref(config_shape(*out, &faults));
-	is_good = faults.count == 0;
-	if (!is_good)
+	is_good = faults.count == 0 && twice.count == 0;
+	if (twice.count)
+		err_set(err, "%s: %s: %s", path, twice.items[0].pointer, twice.items[0].text);
+	else if (!is_good)
 		(void)config_refuse(path, *out, err);
+	faults_finish(&twice);
 	faults_finish(&faults);
 	if (!is_good)
 		json_decref(*out);

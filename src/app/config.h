@@ -34,6 +34,10 @@ struct app_config {
 MUST_USE bool app_config_read(const char *path, struct app_config *out, struct err *err);
 void app_config_finish(struct app_config *config);
 
+/* Whether a tool's provider is one that says a model's usage, so that it may have a price by
+ * model; not without a provider. */
+bool config_says_usage(const json_t *tool);
+
 /* All faults of the shape; returns a copy without the members that nobody knows. */
 json_t *config_shape(const json_t *root, struct faults *faults);
 /* stripe.return_url, which may begin with the value of a variable; NULL: none. Owned by the caller.

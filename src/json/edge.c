@@ -83,6 +83,7 @@ json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *dupli
 			struct err *err)
 {
 	struct err why = ERR_INIT;
+	static const char BYTE_ORDER_MARK[] = "\xEF\xBB\xBF"; /* as some editors save */
 	struct buf text = BUF_CAPPED(bytes_max);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	json_t *value = NULL;
@@ -90,9 +91,14 @@ json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *dupli
 	CHECK(bytes_max > 0);
 	if (fd < 0)
 		(void)err_set(&why, "cannot be opened: %s", strerror(errno));
-	else if (read_all(fd, &text, &why))
+	else if (!read_all(fd, &text, &why))
+		value = NULL;
+	else {
+		if (text.len >= 3 && memcmp(text.p, BYTE_ORDER_MARK, 3) == 0)
+			buf_consume(&text, 3);
 		value = duplicates ? edge_parse_all(buf_slice(&text), duplicates, &why)
 				   : edge_parse(buf_slice(&text), &why);
+	}
 	if (fd >= 0)
 		(void)close(fd);
 	buf_finish(&text);

@@ -352,6 +352,8 @@ static const struct keyword {
 	{"allOf", read_nodes, AT(all_of)},
 	{"anyOf", read_nodes, AT(any_of)},
 	{"const", read_constant, AT(constant)},
+	{"contentEncoding", NULL, 0},
+	{"contentMediaType", NULL, 0},
 	{"default", NULL, 0},
 	{"deprecated", NULL, 0},
 	{"description", NULL, 0},
@@ -376,10 +378,12 @@ static const struct keyword {
 	{"prefixItems", read_nodes, AT(prefix)},
 	{"properties", read_properties, AT(properties)},
 	{"propertyNames", read_node, AT(names)},
+	{"readOnly", NULL, 0},
 	{"required", read_required, AT(required)},
 	{"title", NULL, 0},
 	{"type", read_type, AT(types)},
 	{"uniqueItems", read_flag, AT(is_unique)},
+	{"writeOnly", NULL, 0},
 #undef AT
 };
 

@@ -4,8 +4,8 @@
 /*
  * JSON Schema 2020-12, the subset that our schemas use; any keyword outside of it is refused when
  * the schema is loaded, so that no rule is ever silently ignored. Annotations (title, description,
- * default, examples, $schema, $comment, deprecated, format as an annotation) are accepted and do
- * nothing.
+ * default, examples, $schema, $comment, deprecated, readOnly, writeOnly, contentEncoding,
+ * contentMediaType, format as an annotation) are accepted and do nothing.
  *
  * Assertions: type (also a list; integer takes 5.0), enum, const, properties, required,
  * additionalProperties (bool or schema), propertyNames, minProperties, maxProperties, items,

@@ -44,6 +44,15 @@ bool book_read(const json_t *price, const json_t *orgs, const char *tool, struct
 	return true;
 }
 
+bool book_has(const struct price_book *book, enum price_kind kind)
+{
+	for (size_t i = 0; i < book->orgs_count; i++) {
+		if (book->orgs[i].price.kind == kind)
+			return true;
+	}
+	return book->price.kind == kind;
+}
+
 void book_finish(struct price_book *book)
 {
 	price_finish(&book->price);

@@ -101,6 +101,10 @@ MUST_USE bool price_read(const json_t *config, struct price *out, struct err *er
 /* The same, and adds all faults, with pointers from config. */
 MUST_USE bool price_read_all(const json_t *config, struct price *out, struct faults *faults);
 void price_finish(struct price *p);
+/* Why a price by model stands where nothing says a model's usage: each call would cost its hold. */
+#define PRICE_LLM_WORDS                                                                            \
+	"llm is for tools with a provider of kind llm; price what an answer says with per_unit "   \
+	"or cost_plus and a pointer"
 const char *price_kind_name(enum price_kind kind);
 /* NULL is the default. False: no such policy. */
 MUST_USE bool unknown_usage_read(const char *name, enum unknown_usage *out);

@@ -23,7 +23,7 @@ static bool is_header_name(const char *name)
 	return n > 0 && !name[n];
 }
 
-static bool header_name_check(const char *name, struct err *err)
+bool http_header_name_check(const char *name, struct err *err)
 {
 	if (!is_header_name(name))
 		return err_set(err, "is not a name of a header");
@@ -61,7 +61,7 @@ static bool member_read(const char *name, const json_t *value, bool is_header, u
 {
 	struct http_member m = {.is_url = false};
 
-	if (is_header && !header_name_check(name, err))
+	if (is_header && !http_header_name_check(name, err))
 		return false;
 	if (!template_read(edge_slice(value), may, &m.value, err))
 		return false;
@@ -133,7 +133,7 @@ static void own_key_read(const struct reader *r)
 		faults_add(r->faults, "/byok/name", "is required");
 	if (!key)
 		faults_add(r->faults, "/byok/format", "must hold {key}");
-	if (!header_name_check(header, &err))
+	if (!http_header_name_check(header, &err))
 		faults_add(r->faults, "/byok/header", "%s", err.text);
 	if (!name || !key)
 		return;

@@ -66,6 +66,8 @@ void http_plan_check_host(const struct http_plan *plan, const char *pointer, str
 void http_plan_finish(struct http_plan *plan);
 
 bool http_plan_is_success(const struct http_plan *plan, int status);
+/* A name that may be configured: a token, and not one that the transfer itself sets. */
+MUST_USE bool http_header_name_check(const char *name, struct err *err);
 /* A redirect is an answer, not something to follow. */
 bool http_plan_has_redirects(const struct http_plan *plan);
 /* It was made with a secret of the environment. */

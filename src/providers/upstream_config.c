@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "loop/child.h"
 #include "loop/http.h"
+#include "providers/http_plan.h"
 #include "providers/upstream.h"
 
 #include <stdlib.h>
@@ -103,6 +104,15 @@ static void check_variable(const char *name, const char *at, struct faults *faul
 		faults_add(faults, at, "FAREBOX_ and STRIPE_ go to no upstream");
 }
 
+static bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 static void check_members(const json_t *config, const char *member, struct faults *faults)
 {
 	CLEANUP(free_charp) char *place = pointer_below("", member);
@@ -117,6 +127,11 @@ static void check_members(const json_t *config, const char *member, struct fault
 
 		if (is_env)
 			check_variable(name, at, faults);
+		else if (!http_header_name_check(name, &err))
+			faults_add(faults, at, "%s", err.text);
+		err = (struct err)ERR_INIT;
+		if (!is_env && text && has_control(text))
+			faults_add(faults, at, "holds a control character");
 		if (text && !check_text(text, &err))
 			faults_add(faults, at, "%s", err.text);
 	}

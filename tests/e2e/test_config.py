@@ -147,7 +147,7 @@ FAULTS = [
     (up(command=["/nonexistent/x"]), "/upstreams/u/command/0", "No such file"),
     (up(command=[]), "/upstreams/u/command", "must not be empty"),
     (up(url="https://example.com"), "/upstreams/u", "only one of command, url"),
-    ({"upstreams": {"u": {"prices": {}}}}, "/upstreams/u", "one of command, url"),
+    ({"upstreams": {"u": {"prices": {"*": FLAT}}}}, "/upstreams/u", "one of command, url"),
     (up(headers={"A": "b"}), "/upstreams/u/headers", "is for a url"),
     (url_up("https://example.com", env={"A": "b"}), "/upstreams/u/env", "is for a command"),
     (up(prices={"x": {"kind": "flat"}}), "/upstreams/u/prices/x/tokens", "required"),
@@ -217,6 +217,15 @@ FAULTS = [
      "two decimals"),
     ({"org": {"email": "nobody"}}, "/org/email", "match"),
     ({"network": {"contact": "a\nb"}}, "/network/contact", "control"),
+    # A model's usage is said by a model's provider alone: elsewhere each call would cost its hold.
+    ({"tools": {"t": {"price": models(), "provider": {"kind": "http", "url": "https://x.com/"}}}},
+     "/tools/t/price/kind", "provider of kind llm"),
+    (up(prices={"*": models()}), "/upstreams/u/prices/*/kind", "provider of kind llm"),
+    ({"detectors": {"hiring": {"price": models()}}}, "/detectors/hiring/price/kind", "kind llm"),
+    ({**http(), "orgs": {"o": {"prices": {"t": models()}}}}, "/orgs/o/prices/t/kind", "kind llm"),
+    (url_up("https://x.com/", headers={"A B": "x"}), "/upstreams/u/headers/A B", "not a name"),
+    (url_up("https://x.com/", headers={"A": "x\r\ny: z"}), "/upstreams/u/headers/A", "control"),
+    (up(prices={}), "/upstreams/u/prices", "at least one"),
     ([], "", "object"),
 ]
 
@@ -293,7 +302,7 @@ def test_a_key_that_stands_twice_is_named_with_its_place():
             "/tools/t/price/tokens"], faults
         assert "again on line 3" in faults[2]["text"], faults
         done = home.cli("tools", "--json", status=1)
-        assert "duplicate object key" in done.out + done.err, done.err
+        assert "stands twice: again on line" in done.out + done.err, done.err
         home.configure(text + "}")
         done = home.cli("config", "check", status=1)
         assert "line 5, column" in done.out + done.err, (done.out, done.err)
@@ -319,6 +328,11 @@ def test_what_only_a_running_upstream_can_tell_is_a_warning():
         assert created, created
         with home.server(env={"FAREBOX_API_KEY": key}) as s:
             assert usage_of(s.call("u__echo", {"text": "x"}))["tokens"] == 2
+
+
+def test_a_file_may_begin_with_a_byte_order_mark():
+    with Home() as home:
+        assert check(home, "\ufeff" + json.dumps(tool()))["ok"]
 
 
 def test_a_sound_file_has_no_fault_and_nothing_is_started():

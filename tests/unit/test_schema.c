@@ -364,7 +364,9 @@ START_TEST(annotations_assert_nothing)
 	static const struct check_case CASES[] = {
 		{"{\"title\":\"t\",\"description\":\"d\",\"default\":1,\"examples\":[1],"
 		 "\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
-		 "\"$comment\":\"c\",\"deprecated\":true,\"format\":\"email\"}",
+		 "\"$comment\":\"c\",\"deprecated\":true,\"readOnly\":true,\"writeOnly\":true,"
+		 "\"contentEncoding\":\"base64\",\"contentMediaType\":\"a/"
+		 "b\",\"format\":\"email\"}",
 		 "\"no address\"", NULL},
 	};
 
