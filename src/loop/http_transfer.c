@@ -343,6 +343,8 @@ static const char *transport_error(const struct http_transfer *t, CURLcode code)
 
 	if (code == CURLE_PARTIAL_FILE)
 		return "the answer was cut short";
+	if (code == CURLE_OUT_OF_MEMORY) /* its word for a line beyond its own limit */
+		return "a header of the answer is too long";
 	if (code == CURLE_TOO_MANY_REDIRECTS)
 		return "too many redirects";
 	if (is_url_fault(t, code, redirects_of(t)))

@@ -60,6 +60,21 @@ START_TEST(headers_are_capped)
 }
 END_TEST
 
+/* libcurl calls it a lack of memory, and whoever reads that looks in the wrong place. */
+START_TEST(a_header_that_is_too_long_is_called_so)
+{
+	struct buf text = BUF_INIT;
+	struct site s;
+
+	site_init(&s);
+	buf_printf(&text, "HTTP/1.1 200 OK\r\nX: %0200000d\r\n\r\n", 1);
+	(void)site_get_raw(&s, text.p, text.len, true, 0);
+	ck_assert_str_eq(s.got.error, "a header of the answer is too long");
+	buf_finish(&text);
+	site_finish(&s);
+}
+END_TEST
+
 START_TEST(a_server_that_hangs_or_dribbles_ends_in_a_timeout)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
@@ -296,7 +311,7 @@ START_TEST(a_transfer_may_be_cancelled_with_one_of_its_pieces)
 END_TEST
 
 UNIT_MAIN("http_faults", a_body_may_be_as_long_as_the_cap_and_no_longer,
-	  the_cap_counts_decoded_bytes, headers_are_capped,
+	  the_cap_counts_decoded_bytes, headers_are_capped, a_header_that_is_too_long_is_called_so,
 	  a_server_that_hangs_or_dribbles_ends_in_a_timeout,
 	  an_answer_cut_short_is_a_transport_fault, nobody_listening_is_a_transport_fault,
 	  private_addresses_are_refused_in_every_spelling,
