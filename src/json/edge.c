@@ -40,26 +40,41 @@ static const char *fault_text(enum reader_fault fault)
 	die("reader fault %d", (int)fault);
 }
 
-json_t *edge_parse(struct slice text, struct err *err)
+static void say_fault(struct slice text, enum reader_fault fault, size_t at, struct err *err)
 {
-	enum reader_fault fault;
 	int line = 1, column = 1;
-	json_t *value;
-	size_t at;
 
-	value = reader_parse(text, NULL, &fault, &at);
-	if (value)
-		return value;
 	if (fault == READER_DEPTH) {
 		(void)err_set(err, "nested more than %d levels deep", RPC_DEPTH_MAX);
-		return NULL;
+		return;
 	}
 	for (size_t i = 0; i < at; i++) {
 		column = text.p[i] == '\n' ? 1 : column + 1;
 		line += text.p[i] == '\n';
 	}
 	(void)err_set(err, "line %d, column %d: %s", line, column, fault_text(fault));
-	return NULL;
+}
+
+json_t *edge_parse(struct slice text, struct err *err)
+{
+	enum reader_fault fault;
+	size_t at;
+	json_t *value = reader_parse(text, NULL, &fault, &at);
+
+	if (!value)
+		say_fault(text, fault, at, err);
+	return value;
+}
+
+json_t *edge_parse_loose(struct slice text, struct err *err)
+{
+	enum reader_fault fault;
+	size_t at;
+	json_t *value = reader_parse_loose(text, &fault, &at);
+
+	if (!value)
+		say_fault(text, fault, at, err);
+	return value;
 }
 
 static bool read_all(int fd, struct buf *out, struct err *err)

@@ -20,7 +20,9 @@ void edge_init(void);
 /* Strict: the whole text, no duplicate keys, NUL in strings allowed, depth at most
  * RPC_DEPTH_MAX. A new reference, or NULL. */
 json_t *edge_parse(struct slice text, struct err *err);
-/* The same, and keys that stand twice are told: the last of each is in the value. */
+/* The same for what others answer: an integer beyond 64 bits becomes a real. */
+json_t *edge_parse_loose(struct slice text, struct err *err);
+/* As edge_parse, and keys that stand twice are told: the last of each is in the value. */
 json_t *edge_parse_all(struct slice text, struct faults *duplicates, struct err *err);
 /* Reads a file of at most bytes_max. duplicates may be NULL: then they are refused. */
 json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *duplicates,

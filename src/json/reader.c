@@ -18,6 +18,7 @@ struct reader {
 	struct reader_memo *memo;
 	enum reader_fault fault;
 	unsigned int depth;
+	bool is_loose;   /* integers may be of any size */
 	struct buf text; /* a string with escapes, decoded */
 };
 
@@ -262,9 +263,9 @@ static json_t *read_number(struct reader *r)
 	if (r->p - digits > SAFE_DIGITS) {
 		struct slice text = {.p = start, .len = (size_t)(r->p - start)};
 
-		if (!parse_i64(text, INT64_MIN, INT64_MAX, &value))
-			return fail(r, READER_RANGE);
-		return json_integer(value);
+		if (parse_i64(text, INT64_MIN, INT64_MAX, &value))
+			return json_integer(value);
+		return r->is_loose ? real_of(r, start) : fail(r, READER_RANGE);
 	}
 	for (; digits < r->p; digits++)
 		value = value * 10 + (*digits - '0');
@@ -453,28 +454,51 @@ static json_t *read_value(struct reader *r)
 	}
 }
 
+static json_t *read_whole(struct reader *r, enum reader_fault *out_fault, size_t *out_at)
+{
+	const char *start = r->p;
+	json_t *value;
+
+	skip_blanks(r);
+	value = read_value(r);
+	skip_blanks(r);
+	if (value && r->p != r->end) {
+		json_decref(value);
+		value = fail(r, READER_SYNTAX);
+	}
+	buf_finish(&r->text);
+	if (!value) {
+		*out_fault = r->fault;
+		*out_at = (size_t)(r->p - start);
+	}
+	return value;
+}
+
+/* An empty slice may have no text. */
+static struct reader reader_of(struct slice text)
+{
+	const char *p = text.len ? text.p : "";
+
+	return (struct reader){.p = p, .end = p + text.len};
+}
+
 json_t *reader_parse(struct slice text, struct reader_memo *memo, enum reader_fault *out_fault,
 		     size_t *out_at)
 {
-	const char *p = text.len ? text.p : ""; /* an empty slice may have none */
-	struct reader r = {.p = p, .end = p + text.len, .memo = memo};
-	json_t *value;
+	struct reader r = reader_of(text);
 
+	r.memo = memo;
 	if (memo)
 		memo->id = (struct slice){.p = NULL};
-	skip_blanks(&r);
-	value = read_value(&r);
-	skip_blanks(&r);
-	if (value && r.p != r.end) {
-		json_decref(value);
-		value = fail(&r, READER_SYNTAX);
-	}
-	buf_finish(&r.text);
-	if (!value) {
-		*out_fault = r.fault;
-		*out_at = (size_t)(r.p - p);
-	}
-	return value;
+	return read_whole(&r, out_fault, out_at);
+}
+
+json_t *reader_parse_loose(struct slice text, enum reader_fault *out_fault, size_t *out_at)
+{
+	struct reader r = reader_of(text);
+
+	r.is_loose = true;
+	return read_whole(&r, out_fault, out_at);
 }
 
 void reader_memo_finish(struct reader_memo *memo)

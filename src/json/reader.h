@@ -41,5 +41,8 @@ void reader_memo_finish(struct reader_memo *memo);
  * NULL. */
 json_t *reader_parse(struct slice text, struct reader_memo *memo, enum reader_fault *out_fault,
 		     size_t *out_at);
+/* For what others answer: an integer beyond 64 bits is legal JSON, and becomes a real, as it does
+ * in the hosts that read it in the end. */
+json_t *reader_parse_loose(struct slice text, enum reader_fault *out_fault, size_t *out_at);
 
 #endif

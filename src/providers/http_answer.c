@@ -203,7 +203,7 @@ static void put_structured(const json_t *value, struct provider_result *out)
 static void read_json(struct slice text, const char *pointer, struct provider_result *out)
 {
 	struct err err = ERR_INIT;
-	json_t *root = edge_parse(text, &err);
+	json_t *root = edge_parse_loose(text, &err);
 	const json_t *value = root ? edge_pointer(root, pointer) : NULL;
 
 	if (!root) {

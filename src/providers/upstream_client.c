@@ -484,7 +484,7 @@ static void take_text(struct upstream *up, char *line, size_t len)
 {
 	struct rpc_message m;
 
-	rpc_read(line, len, NULL, &m);
+	rpc_read_loose(line, len, &m);
 	if (m.kind == RPC_BATCH)
 		take_batch(up, &m, line);
 	else

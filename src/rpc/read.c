@@ -322,18 +322,14 @@ static bool read_plain(const char *line, size_t len, struct reader_memo *memo,
 	return true;
 }
 
-void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_message *out)
+static void read_mending(char *line, size_t len, bool is_loose, struct rpc_message *out)
 {
+	struct slice text = {.p = line, .len = len};
 	struct scan scan = {.is_too_deep = false};
 	bool is_id_refused = false;
 	enum reader_fault fault;
 	size_t at;
 
-	*out = (struct rpc_message){.kind = RPC_INVALID};
-	if (len && line[len - 1] == '\r')
-		len--;
-	if (memo && read_plain(line, len, memo, out))
-		return;
 	scan_text(line, len, &scan);
 	keep_id(&scan, line, out, &is_id_refused);
 	if (scan.is_too_deep) {
@@ -344,11 +340,31 @@ void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_messa
 	}
 	if (scan.has_surrogate)
 		mend_surrogates(line, line + len);
-	out->root = reader_parse((struct slice){.p = line, .len = len}, NULL, &fault, &at);
+	out->root = is_loose ? reader_parse_loose(text, &fault, &at)
+			     : reader_parse(text, NULL, &fault, &at);
 	if (out->root)
 		read_root(out, is_id_refused);
 	else
 		refuse_unread(out, fault);
+}
+
+static size_t begin(const char *line, size_t len, struct rpc_message *out)
+{
+	*out = (struct rpc_message){.kind = RPC_INVALID};
+	return len && line[len - 1] == '\r' ? len - 1 : len;
+}
+
+void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_message *out)
+{
+	len = begin(line, len, out);
+	if (!memo || !read_plain(line, len, memo, out))
+		read_mending(line, len, false, out);
+}
+
+void rpc_read_loose(char *line, size_t len, struct rpc_message *out)
+{
+	len = begin(line, len, out);
+	read_mending(line, len, true, out);
 }
 
 void rpc_read_value(json_t *value, struct rpc_message *out)

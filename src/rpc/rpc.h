@@ -44,6 +44,8 @@ struct rpc_message {
 /* Reads one line (no newline; a trailing \r is taken off). The text may be changed in place. memo,
  * which may be NULL, is the sender's: see json/reader.h. */
 void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_message *out);
+/* The same of a server of others, in whose answers an integer beyond 64 bits becomes a real. */
+void rpc_read_loose(char *line, size_t len, struct rpc_message *out);
 /* Reads a message out of a batch: takes a reference; the id is rebuilt from the value. */
 void rpc_read_value(json_t *value, struct rpc_message *out);
 void rpc_message_finish(struct rpc_message *m);

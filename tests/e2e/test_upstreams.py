@@ -227,7 +227,7 @@ def test_results_that_cannot_be_passed_on_are_released():
 
 def test_an_answer_that_makes_no_sense_ends_its_call_at_once():
     """And is named: nobody waits out the timeout for what has come."""
-    bad = {'"result":{"content":[],"n":18446744073709551616}': "out of range",
+    bad = {'"result":{"content":[],"n":1e999}': "out of range",
            '"result":{"content":[],"content":[]}': "stands twice",
            '"result":{"content":[' + "[" * 200 + "]" * 200 + "]}": "too deeply",
            '"result":{"content":[]},"error":{"code":1,"message":"x"}': "makes no sense",
@@ -238,6 +238,16 @@ def test_an_answer_that_makes_no_sense_ends_its_call_at_once():
             error = s.call_error("up__raw", {"line": line}, "UPSTREAM_ERROR", timeout=10)
             assert words in error["message"], error
         check_all_is_well(home, s, 0)
+
+
+def test_a_number_beyond_64_bits_is_handed_on():
+    """Solana's rentEpoch, for one, is the largest of all unsigned ones."""
+    line = ('{"jsonrpc":"2.0","id":@,"result":{"content":[],'
+            '"structuredContent":{"n":18446744073709551615,"m":-9223372036854775808}}}')
+    with Home(config()) as home, home.server() as s:
+        found = s.call("up__raw", {"line": line}, timeout=10)["structuredContent"]
+        assert found == {"n": float(2 ** 64), "m": -2 ** 63}, found
+        check_all_is_well(home, s, 3)
 
 
 def test_a_byte_of_another_charset_loses_no_message():
