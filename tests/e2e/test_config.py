@@ -147,7 +147,7 @@ FAULTS = [
     (up(command=["/nonexistent/x"]), "/upstreams/u/command/0", "No such file"),
     (up(command=[]), "/upstreams/u/command", "must not be empty"),
     (up(url="https://example.com"), "/upstreams/u", "only one of command, url"),
-    ({"upstreams": {"u": {"prices": {"*": FLAT}}}}, "/upstreams/u", "one of command, url"),
+    ({"upstreams": {"u": {"prices": {}}}}, "/upstreams/u", "one of command, url"),
     (up(headers={"A": "b"}), "/upstreams/u/headers", "is for a url"),
     (url_up("https://example.com", env={"A": "b"}), "/upstreams/u/env", "is for a command"),
     (up(prices={"x": {"kind": "flat"}}), "/upstreams/u/prices/x/tokens", "required"),
@@ -225,7 +225,6 @@ FAULTS = [
     ({**http(), "orgs": {"o": {"prices": {"t": models()}}}}, "/orgs/o/prices/t/kind", "kind llm"),
     (url_up("https://x.com/", headers={"A B": "x"}), "/upstreams/u/headers/A B", "not a name"),
     (url_up("https://x.com/", headers={"A": "x\r\ny: z"}), "/upstreams/u/headers/A", "control"),
-    (up(prices={}), "/upstreams/u/prices", "at least one"),
     ([], "", "object"),
 ]
 
@@ -319,6 +318,11 @@ def test_what_only_a_running_upstream_can_tell_is_a_warning():
                                             "b": {**upstream(), "prefix": "p"}}})
         assert report["ok"] and [w["pointer"] for w in report["warnings"]] == [
             "/upstreams/b"], report
+        report = check(home, up(prices={}))
+        assert report["ok"] and [w["pointer"] for w in report["warnings"]] == [
+            "/upstreams/u/prices"], report
+        home.configure({"upstreams": {"a": {**upstream(), "prefix": "p"},
+                                      "b": {**upstream(), "prefix": "p"}}})
         said = home.cli("config", "check", env=ENV).out
         assert said.startswith("warning: /upstreams/b: ") and said.endswith("\nok\n"), said
         # And such prices are served.
