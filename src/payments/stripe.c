@@ -256,9 +256,20 @@ static void text_of_error(struct stripe_call *call)
 	buf_finish(&text);
 }
 
+/* A 404 may also be of a path that is not Stripe's: nothing is missing then. */
+static bool is_missing(const struct stripe_call *call)
+{
+	static const char NO_PATH[] = "Unrecognized request URL";
+	const char *code = stripe_error_member(call, "code");
+	const char *message = stripe_error_member(call, "message");
+
+	if (code)
+		return strcmp(code, "resource_missing") == 0;
+	return call->status == 404 && !(message && strncmp(message, NO_PATH, strlen(NO_PATH)) == 0);
+}
+
 static enum stripe_outcome outcome_of(const struct stripe_call *call)
 {
-	const char *code = stripe_error_member(call, "code");
 	const char *type = stripe_error_member(call, "type");
 
 	if (call->status < 400 || call->status >= 500)
@@ -267,10 +278,13 @@ static enum stripe_outcome outcome_of(const struct stripe_call *call)
 	case 401:
 	case 403:
 		return STRIPE_FORBIDDEN;
+	/* Of a proxy these are not Stripe's word on a card, or on an object. */
 	case 402:
-		return STRIPE_DECLINED;
+		return call->error ? STRIPE_DECLINED : STRIPE_UNKNOWN;
 	case 404:
-		return STRIPE_NOT_FOUND;
+		if (!call->error)
+			return STRIPE_UNKNOWN;
+		break;
 	case 409:
 	case 429:
 		return STRIPE_UNKNOWN;
@@ -279,9 +293,7 @@ static enum stripe_outcome outcome_of(const struct stripe_call *call)
 	}
 	if (type && strcmp(type, "idempotency_error") == 0)
 		return STRIPE_KEY_MISUSED;
-	if (code && strcmp(code, "resource_missing") == 0)
-		return STRIPE_NOT_FOUND;
-	return STRIPE_REFUSED;
+	return is_missing(call) ? STRIPE_NOT_FOUND : STRIPE_REFUSED;
 }
 
 /* The answer of a proxy, or one that Stripe gives before it looks the idempotency key up, says
@@ -368,7 +380,7 @@ static bool failure(struct stripe_call *call, const struct http_response *r, TAK
 		return true;
 	if (should_retry && strcasecmp(should_retry, "false") == 0)
 		return false;
-	return call->status == 409 || call->status == 429 || call->status >= 500;
+	return call->outcome == STRIPE_UNKNOWN && call->status >= 400;
 }
 
 /* Fills the answer in; true when it is to be asked again. */

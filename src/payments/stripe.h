@@ -38,11 +38,11 @@ enum stripe_outcome {
 	STRIPE_OK,          /* object */
 	STRIPE_DECLINED,    /* 402 card_error: the last word for this idempotency key */
 	STRIPE_REFUSED,     /* 400: wrong parameters, or an object in another state */
-	STRIPE_NOT_FOUND,   /* 404, or resource_missing */
+	STRIPE_NOT_FOUND,   /* Stripe says that the object is missing */
 	STRIPE_KEY_MISUSED, /* the idempotency key was used with other parameters */
 	STRIPE_FORBIDDEN,   /* 401, 403: the secret key is wrong or may not do this */
-	/* No answer, or 409, 429, 5xx to the end, or refused without a look at the idempotency key
-	 * after a try of which nothing is known: it may have happened. */
+	/* No answer, or none of Stripe's, or 409, 429, 5xx to the end, or refused without a look at
+	 * the idempotency key after a try of which nothing is known: it may have happened. */
 	STRIPE_UNKNOWN,
 };
 

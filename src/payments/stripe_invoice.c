@@ -144,7 +144,7 @@ static void is_paid(struct stripe_flow *f)
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 		return;
 	}
-	if (payments) {
+	if (json_is_object(payments)) {
 		paid_by(f, money_of(payments));
 		return;
 	}

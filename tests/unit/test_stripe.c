@@ -130,7 +130,10 @@ START_TEST(each_answer_has_its_outcome)
 		{400, ERROR("\"type\":\"idempotency_error\""), STRIPE_KEY_MISUSED},
 		{400, ERROR("\"code\":\"resource_missing\""), STRIPE_NOT_FOUND},
 		{404, ERROR("\"code\":\"resource_missing\""), STRIPE_NOT_FOUND},
-		{404, "<html>", STRIPE_NOT_FOUND},
+		{404, ERROR("\"message\":\"No such customer: 'cus_1'\""), STRIPE_NOT_FOUND},
+		{404, ERROR("\"message\":\"Unrecognized request URL (GET: /v1/x).\""),
+		 STRIPE_REFUSED},
+		{404, ERROR("\"code\":\"other\""), STRIPE_REFUSED},
 		{401, BAD_KEY, STRIPE_FORBIDDEN},
 		{403, BAD_KEY, STRIPE_FORBIDDEN},
 		{402, ERROR("\"type\":\"card_error\""), STRIPE_DECLINED},
@@ -333,8 +336,8 @@ START_TEST(a_refusal_of_the_secret_key_says_nothing_of_an_earlier_try)
 	const struct reply cases[][2] = {
 		{{.status = 500, .body = OUT_OF_ORDER}, {.status = 401, .body = BAD_KEY}},
 		{{.drops = true}, {.status = 403, .body = BAD_KEY}},
-		{{.drops = true}, {.status = 404, .body = HTML}},
-		{{.drops = true}, {.status = 402, .body = HTML}},
+		{{.drops = true}, {.status = 403, .body = HTML}},
+		{{.drops = true}, {.status = 400, .body = HTML}},
 	};
 	struct stripe_call call = stripe_site_post(), look = stripe_site_get();
 	struct stripe_site s;
@@ -361,6 +364,28 @@ START_TEST(a_refusal_of_the_secret_key_says_nothing_of_an_earlier_try)
 	stripe_site_call(&s, &look);
 	ck_assert_int_eq(look.outcome, STRIPE_FORBIDDEN);
 	stripe_call_finish(&look);
+	stripe_site_finish(&s);
+}
+END_TEST
+
+START_TEST(a_proxy_does_not_say_that_a_card_was_declined_or_an_object_is_missing)
+{
+	struct stripe_call post = stripe_site_post(), get = stripe_site_get();
+	struct stripe_site s;
+
+	stripe_site_init(&s);
+	SCRIPT(&s, {.status = 402, .body = "<html>"}, {.status = 404, .body = "<html>"},
+	       {.status = 200});
+	stripe_site_call(&s, &post);
+	ck_assert_int_eq(post.outcome, STRIPE_OK);
+	ck_assert_uint_eq(s.requests_count, 3);
+	stripe_call_finish(&post);
+	SCRIPT(&s, {.status = 404,
+		    .headers = "Stripe-Should-Retry: false\r\n",
+		    .body = "{\"error\":\"not found\"}"});
+	stripe_site_call(&s, &get);
+	ck_assert_int_eq(get.outcome, STRIPE_UNKNOWN);
+	stripe_call_finish(&get);
 	stripe_site_finish(&s);
 }
 END_TEST
@@ -399,5 +424,6 @@ UNIT_MAIN("stripe", a_post_carries_key_version_form_and_idempotency_key,
 	  decline_is_never_repeated, body_cut_short_is_repeated_with_the_same_key,
 	  what_is_no_answer_is_repeated, should_retry_is_obeyed, retry_after_is_waited_for,
 	  give_up_bounds_the_tries, tries_are_counted_and_each_waits_longer,
-	  a_refusal_of_the_secret_key_says_nothing_of_an_earlier_try, a_redirect_is_not_followed,
-	  what_cannot_be_sent_is_refused_at_once)
+	  a_refusal_of_the_secret_key_says_nothing_of_an_earlier_try,
+	  a_proxy_does_not_say_that_a_card_was_declined_or_an_object_is_missing,
+	  a_redirect_is_not_followed, what_cannot_be_sent_is_refused_at_once)
