@@ -15,13 +15,37 @@ static void on_known(struct stripe_flow *f)
 	flow_customer(f, f->then);
 }
 
+static void put_customer(const struct stripe_flow *f, struct buf *form)
+{
+	char org[ID_TEXT_SIZE];
+
+	id_text("org", f->call->org, org);
+	stripe_form(form, "name", f->facts.org_name);
+	stripe_form(form, "email", f->facts.email);
+	stripe_form(form, "metadata[org_id]", org);
+}
+
+/* The org's name or address was corrected since the bytes that were sent were kept. */
+static bool is_corrected(const struct stripe_flow *f)
+{
+	struct buf form = BUF_INIT;
+	bool is_other;
+
+	put_customer(f, &form);
+	is_other = strcmp(f->form, buf_text(&form)) != 0;
+	buf_finish(&form);
+	return is_other;
+}
+
 static void on_created(struct stripe_flow *f)
 {
 	const char *id = stripe_text_member(f->http.object, "id");
 
-	/* Its answer is lost for good, or its key stands for something else: the next number. */
+	/* Its answer is lost for good, or its key stands for something else, or for bytes that
+	 * Stripe will always refuse: the next number. */
 	if (f->is_stale || f->http.outcome == STRIPE_KEY_MISUSED ||
-	    (f->http.outcome == STRIPE_UNKNOWN && f->http.is_replayed)) {
+	    (f->http.outcome == STRIPE_UNKNOWN && f->http.is_replayed) ||
+	    (f->http.outcome == STRIPE_REFUSED && is_corrected(f))) {
 		create(f);
 		return;
 	}
@@ -42,9 +66,7 @@ static void create(struct stripe_flow *f)
 	f->facts.attempt++;
 	id_text("org", f->call->org, org);
 	(void)snprintf(key, sizeof(key), "cust-%s-%lld", org, (long long)f->facts.attempt);
-	stripe_form(&form, "name", f->facts.org_name);
-	stripe_form(&form, "email", f->facts.email);
-	stripe_form(&form, "metadata[org_id]", org);
+	put_customer(f, &form);
 	flow_post(f, key, "/v1/customers", &form, NULL, on_created);
 }
 
