@@ -292,6 +292,7 @@ void app_destroy(struct app *app)
 		wallet_hurry(app->wallet);
 		tools_cancel_all(app->tools);
 		meter_release_now(app->meter);
+		payments_leave(app->payments);
 		for (int i = 0; i < LAST_TURNS && wallet_turn(app->wallet, &retry_ms); i++)
 			;
 	}

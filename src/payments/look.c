@@ -3,8 +3,9 @@
  * something, less and less often. What was in flight when a process ended is asked for again under
  * its own id; what waits for a payer is asked about, or cancelled when its time is over; then the
  * till is asked what went back, some pages a look, and soon again while there are more. A till that
- *is far away is looked at by one process of a store at a time. A refresh is a look at one org's
- *payments, for somebody who waits for it.
+ * is far away is looked at by one process of a store at a time. A refresh is a look at one org's
+ * payments, for somebody who waits for it. The first one of a process asks about all that a look
+ * does: a command may end before its look has come to anything.
  *
  *	READ --something--> CLAIM --ours--> READ, ASK a page after the other --> NEWS --> over
  */
@@ -191,7 +192,8 @@ static void ask_page(struct look *look)
 		look->oldest = earliest(look->oldest, item->view.created);
 		if (job_find(p, item->view.id))
 			look->left++;
-		else if (!look->is_refresh || !payment_is_in_flight(item->view.state))
+		else if (!look->is_refresh || look->is_first ||
+			 !payment_is_in_flight(item->view.state))
 			ask(look, item);
 	}
 	payment_unfinished_list_finish(&look->page);
@@ -376,7 +378,8 @@ bool poll_was_refreshed(const struct payments *p, struct id org)
 
 void poll_refresh(struct payments *p, struct pay_request *request)
 {
-	struct look *look = refresh_find(p, request->org, request->wants_news);
+	bool wants_news = request->wants_news || id_is_none(p->refreshed_org);
+	struct look *look = refresh_find(p, request->org, wants_news);
 	struct boottime until = boottime_after(clock_boot(), PAYMENT_REFRESH_MS);
 
 	if (request->answer_by.ms > until.ms)
@@ -384,7 +387,8 @@ void poll_refresh(struct payments *p, struct pay_request *request)
 	if (!look) {
 		look = look_create(p, on_refresh_timer);
 		look->is_refresh = true;
-		look->wants_news = request->wants_news;
+		look->is_first = id_is_none(p->refreshed_org);
+		look->wants_news = wants_news;
 		look->org = request->org;
 		look->next = p->refreshes;
 		look->link = &p->refreshes;
@@ -397,6 +401,15 @@ void poll_refresh(struct payments *p, struct pay_request *request)
 		request_push(&look->waiting, request);
 	}
 	loop_timer_at(&look->timer, request->answer_by);
+}
+
+/* The turn is given back: another process need not wait for it to run out. */
+void payments_leave(struct payments *p)
+{
+	struct look *look = p->look;
+
+	if (look->is_claimed || look->claims)
+		submit_rider(p, poller_abandon_create(p->gateway->name, p->poller));
 }
 
 void poll_init(struct payments *p)

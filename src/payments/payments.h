@@ -175,6 +175,8 @@ void payments_watch(struct payments *p, struct id org);
 /* The first use of the store after start: payments that a crash left behind are resolved, and
  * open ones are asked about from then on, on a timer with backoff. Again: looks now. */
 void payments_resume(struct payments *p);
+/* The process ends; one wallet turn is to come yet. */
+void payments_leave(struct payments *p);
 
 /* The user's part in the sandbox: pays an open or waiting payment. done as above; PAY_BAD_REQUEST
  * when it is not open. request->org is looked at only when it is set: another org's payment is not

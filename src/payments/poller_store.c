@@ -155,6 +155,29 @@ struct rider *poller_release_create(const char *gateway, struct id holder, struc
 	return &r->rider;
 }
 
+static void abandon_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
+{
+	static const char SQL[] = "UPDATE poller SET until_ms = 0, next_ms = 0 "
+				  "WHERE gateway = $1 AND holder = $2";
+	struct release *r = container_of(rider, struct release, rider);
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	(void)cmd;
+	db_bind_text(s, r->gateway);
+	db_bind_id(s, r->holder);
+	db_queue_write(s, -1);
+}
+
+struct rider *poller_abandon_create(const char *gateway, struct id holder)
+{
+	struct release *r = xzalloc(sizeof(*r));
+
+	r->rider = (struct rider){.apply = abandon_apply, .destroy = release_destroy};
+	r->gateway = gateway;
+	r->holder = holder;
+	return &r->rider;
+}
+
 static void note_row(void *arg, const struct db_row *row)
 {
 	(void)row;

@@ -40,6 +40,9 @@ struct poller_claim *poller_claim_create(const char *gateway, struct id holder);
 struct rider *poller_release_create(const char *gateway, struct id holder, struct walltime seen,
 				    const struct poller_pass *pass, struct walltime next);
 
+/* The same of a turn that came to nothing: the next one is due at once. */
+struct rider *poller_abandon_create(const char *gateway, struct id holder);
+
 /* Whether anything could have gone back: there is a charge of this gateway. */
 MUST_USE enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out);
 

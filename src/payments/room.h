@@ -84,6 +84,7 @@ struct watch {
 struct look {
 	struct payments *p; /* NULL: the room is gone, and the claim's callback frees it */
 	bool is_refresh;    /* of one org, for who waits */
+	bool is_first;      /* refresh: the first one, which asks about all */
 	bool wants_news;    /* also of what went back */
 	struct id org;      /* ID_NONE: all */
 	struct pay_request *waiting;

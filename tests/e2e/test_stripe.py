@@ -6,12 +6,13 @@ fault/test_stripe_kill.py.
 """
 
 import os
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import echo_tool, error_of, main  # noqa: E402
+from farebox_test import binary, echo_tool, error_of, main  # noqa: E402
 from stripe_double import RESTRICTED_KEY, SECRET_KEY, Stripe  # noqa: E402
 from stripe_till import (CANCELLED, FAILED, OPEN, REQUIRES_ACTION, SUCCEEDED, Till)  # noqa: E402
 
@@ -204,6 +205,37 @@ def test_address_that_comes_after_the_customer_is_told_to_stripe():
         with home.server() as s:
             assert s.call_ok("top_up_credits", {"amount_usd": 20})["status"] == "open"
         assert stripe.objects("customer")[0]["email"] == "late@example.com"
+        home.check_books()
+
+
+def test_address_that_stripe_refuses_can_be_corrected():
+    # What was refused under the customer's key is refused for ever; the correction is not.
+    with Stripe() as stripe, Till(stripe, email="owner@example") as home:
+        with home.server() as s:
+            for _ in range(2):
+                error = s.call_error("top_up_credits", {"amount_usd": 20}, code="INVALID_ARGUMENTS")
+                assert "owner@example" in error["message"], error
+        assert len({r["key"] for r in stripe.requests("POST", "/v1/customers")}) == 1
+        home.configure({"org": {"starter_tokens": 0, "email": "owner@example.com"}})
+        with home.server() as s:
+            assert s.call_ok("top_up_credits", {"amount_usd": 20})["status"] == "open"
+        assert [c["email"] for c in stripe.objects("customer")] == ["owner@example.com"]
+
+
+def test_404_of_a_proxy_is_no_word_on_customer_or_payment():
+    with Stripe() as stripe, Till(stripe) as home:
+        with home.server() as s:
+            home.save_card(s)
+            stripe.fault("html", "GET", "/v1/customers", status=404)
+            assert s.call_ok("buy_tokens", {"amount_usd": 25})["status"] == "succeeded"
+            page = s.call_ok("top_up_credits", {"amount_usd": 20})
+            stripe.fault("html", "GET", INVOICES, status=404, count=9, should_retry="false")
+            stripe.pay_invoice(invoice_of(stripe)["id"])
+            assert s.balance() == 2500 and home.state_of(page["payment_id"]) == OPEN
+        stripe.clear_faults()
+        with home.server() as s:
+            home.settled_balance(s, 4500)
+        assert len(stripe.objects("customer")) == 1
         home.check_books()
 
 
@@ -482,6 +514,37 @@ def test_command_line_pays_like_the_tools():
         items = home.cli("billing", "invoices", "--json").json()["items"]
         assert [i["type"] for i in items] == ["invoice", "charge"], items
         home.check_books()
+
+
+def test_command_line_balance_knows_what_a_killed_command_left_and_what_went_back():
+    with Stripe() as stripe, Till(stripe) as home:
+        home.cli("billing", "portal")
+        stripe.add_card(home.customer())
+        stripe.fault("delay_after", "POST", INTENTS, ms=30000)
+        buy = subprocess.Popen([binary(), "call", "buy_tokens", '{"amount_usd": 25}'],
+                               env=home.environment(), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+        while not stripe.objects("charge"):
+            time.sleep(0.02)
+        buy.kill()
+        buy.communicate()
+        stripe.clear_faults()
+        assert home.cli("billing", "balance", "--json").json()["tokens"] == 2500
+        stripe.refund(stripe.objects("charge")[0]["id"], 500)
+        assert home.cli("billing", "balance", "--json").json()["tokens"] == 2000
+        assert len(stripe.objects("payment_intent")) == 1
+        home.ledger_verify()
+
+
+def test_command_that_ends_gives_its_turn_at_stripe_back():
+    # Else every other process waits for it, and never looks itself while commands come and go.
+    with Stripe() as stripe, Till(stripe) as home:
+        home.cli("billing", "portal")
+        stripe.add_card(home.customer())
+        home.cli("call", "buy_tokens", '{"amount_usd": 25}')
+        stripe.fault("delay_before", "GET", "/v1/refunds", ms=3000)
+        home.cli("call", "now", "{}")
+        assert home.query("SELECT until_ms, next_ms FROM poller") == [(0, 0)]
 
 
 def test_open_pages_are_paid_while_nobody_looks():
