@@ -199,13 +199,23 @@ void charge_read_intent(struct stripe_flow *f)
 	}
 }
 
+/* The answer under the key will not say what happened: a list may. After a failure that is not kept
+ * under it (or not said to be) a repetition may make it happen yet. */
+static bool says_nothing(struct stripe_flow *f)
+{
+	const struct stripe_call *http = &f->http;
+
+	f->may_come_yet = !f->is_stale && http->outcome == STRIPE_UNKNOWN && !http->is_replayed;
+	return f->is_stale || http->outcome == STRIPE_KEY_MISUSED ||
+	       (http->outcome == STRIPE_UNKNOWN && (http->is_replayed || http->status >= 500));
+}
+
 static void on_intent(struct stripe_flow *f)
 {
 	const json_t *intent = json_object_get(f->http.error, "payment_intent");
 
 	f->facts.has_intent = true;
-	if (f->is_stale || f->http.outcome == STRIPE_KEY_MISUSED ||
-	    (f->http.outcome == STRIPE_UNKNOWN && f->http.is_replayed)) {
+	if (says_nothing(f)) {
 		reconcile_intent(f);
 	} else if (f->http.outcome == STRIPE_OK) {
 		charge_read_intent(f);
@@ -337,10 +347,11 @@ static bool look_through(struct stripe_flow *f, const char *path, bool by_time, 
 	return false;
 }
 
-/* What Stripe does not know did not happen; but it may be on its way yet. */
+/* What Stripe does not know did not happen; but it may be on its way yet, or happen with the next
+ * repetition. */
 static void is_nowhere(struct stripe_flow *f)
 {
-	if (flow_may_be_under_way(f))
+	if (f->may_come_yet || flow_may_be_under_way(f))
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 	else
 		flow_end(f, GATEWAY_CANCELLED, "Stripe did not take it, and nothing was charged");
@@ -370,8 +381,7 @@ static void on_sessions(struct stripe_flow *f)
 static void on_session(struct stripe_flow *f)
 {
 	f->facts.has_session = true;
-	if (f->is_stale || f->http.outcome == STRIPE_KEY_MISUSED ||
-	    (f->http.outcome == STRIPE_UNKNOWN && f->http.is_replayed)) {
+	if (says_nothing(f)) {
 		f->pages = 0;
 		list_page(f, "/v1/checkout/sessions", false, NULL, on_sessions);
 	} else {

@@ -52,8 +52,9 @@ struct stripe_flow {
 	int64_t attempt;               /* of a key that was used up before */
 	char *card;                    /* owned */
 	char *object;                  /* id of what the flow works on, owned */
-	flow_fn *then; /* after the customer is there; after a list was read to its end */
-	bool is_bare;  /* the customer was made just now: has no card */
+	flow_fn *then;     /* after the customer is there; after a list was read to its end */
+	bool is_bare;      /* the customer was made just now: has no card */
+	bool may_come_yet; /* what is not in the list */
 	int64_t pages;
 	bool is_checked; /* what usage is told to is there */
 	bool must_exist; /* the subscription, which is not made again */

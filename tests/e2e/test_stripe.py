@@ -295,8 +295,9 @@ def test_portal_opens_and_its_refusal_reaches_the_operator():
         url = s.call_ok("billing_portal")["url"]
         assert url.startswith("https://"), url
         stripe.control("portal", configured=False)
-        error = s.call_error("billing_portal", code="INVALID_ARGUMENTS")
+        error = s.call_error("billing_portal", code="PAYMENTS_NOT_CONFIGURED")
         assert "No configuration provided" in error["message"], error
+        assert "Customer portal" in error["resolution_hint"], error
         stripe.control("portal", configured=True)
         assert home.cli("billing", "portal", "--json").json()["url"].startswith("https://")
 
@@ -422,6 +423,19 @@ def test_answers_that_get_lost_charge_once():
             stripe.fault(fault, "POST", INTENTS)
             got = s.call_ok("buy_tokens", {"amount_usd": 20 + n}, timeout=60)
             assert got["status"] == "succeeded", (fault, got)
+        home.check_books()
+
+
+def test_failure_that_is_not_said_to_be_kept_is_looked_up_before_the_caller_is_kept_waiting():
+    with Stripe() as stripe, Till(stripe) as home, home.server() as s:
+        home.save_card(s)
+        stripe.fault("error_after", "POST", INTENTS, should_retry="false")
+        assert s.call_ok("buy_tokens", {"amount_usd": 25})["status"] == "succeeded"
+        # What is in no list yet may come with the next repetition: it is not given up.
+        stripe.fault("error_before", "POST", INTENTS, should_retry="false")
+        got = s.call_ok("buy_tokens", {"amount_usd": 26})
+        assert got["status"] == "pending", got
+        assert s.call_ok("buy_tokens", {"amount_usd": 26})["status"] == "succeeded"
         home.check_books()
 
 
