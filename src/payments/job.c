@@ -7,6 +7,7 @@
 #include "payments/room.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NO_ANSWER "the payment service gave no answer"
 
@@ -320,11 +321,14 @@ static void job_change(struct job *job, enum payment_state to, const char *url, 
 static char *trouble_text(const char *reason, const struct reload_decline *decline)
 {
 	char when[WALLTIME_TEXT_SIZE];
+	int len = (int)strlen(reason);
 
+	/* Stripe ends its sentence; ours goes on. */
+	len -= len > 0 && reason[len - 1] == '.';
 	if (decline->switches_off)
-		return xasprintf("%s; auto-reload is switched off", reason);
+		return xasprintf("%.*s; auto-reload is switched off", len, reason);
 	walltime_text(decline->not_before, when);
-	return xasprintf("%s; the next try is not before %s", reason, when);
+	return xasprintf("%.*s; the next try is not before %s", len, reason, when);
 }
 
 /* In one batch: the payment, the place for the next reload, and perhaps the switch. */

@@ -284,6 +284,19 @@ static void top_up_start(struct tool_call *call)
 	payments_top_up(call->tools->config.payments, &b->request);
 }
 
+/* The tool has no arguments: what is refused is how the operator set it up. */
+static void reply_no_portal(struct tool_call *call, const struct pay_request *r)
+{
+	struct tool_error error;
+
+	tool_error_init(&error, ERROR_PAYMENTS_NOT_CONFIGURED);
+	tool_error_message(&error, "%s", r->err.text);
+	tool_error_hint(&error, "The operator saves the portal's settings in the Stripe dashboard, "
+				"Settings > Billing > Customer portal; 'farebox doctor' says what "
+				"else is missing.");
+	tool_call_error(call, &error);
+}
+
 static void portal_done(struct pay_request *r)
 {
 	struct billing *b = r->arg;
@@ -291,6 +304,10 @@ static void portal_done(struct pay_request *r)
 	struct buf out = BUF_INIT;
 	struct emit e;
 
+	if (r->outcome == PAY_BAD_REQUEST) {
+		reply_no_portal(call, r);
+		return;
+	}
 	if (!has_result(call, r))
 		return;
 	emit_init(&e, &out);
