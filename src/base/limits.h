@@ -72,9 +72,14 @@ enum {
 	PAYMENT_NEWS_STEP_MS = 1000,
 	/* Refunds may fail, and disputes come, long after; a look goes back this far. */
 	PAYMENT_NEWS_DAYS = 30,
-	/* What a balance waits for the till, and how soon it asks again. */
+	/* What a balance waits for the till, and how often it asks: so many times at once, then so
+	 * far apart. */
 	PAYMENT_REFRESH_MS = 3 * 1000,
+	PAYMENT_REFRESH_BURST = 3,
 	PAYMENT_REFRESH_SPACING_MS = 1500,
+	/* The same of a refused call while a payment is open; or the payment's age by this. */
+	PAYMENT_REFUSED_SPACING_MS = 5 * 1000,
+	PAYMENT_REFUSED_SPACING_OF_AGE = 20,
 	/* An open payment is offered again only while there is time left to pay it. */
 	PAYMENT_OFFER_MS = 23 * 60 * 60 * 1000,
 	/* Who waits for a payment looks into the store this often. */

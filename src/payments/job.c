@@ -145,6 +145,8 @@ void job_end(struct job *job, enum pay_outcome outcome)
 		poll_job_over(job->look, is_unfinished, job->has_after);
 	else if (is_unfinished)
 		poll_soon(p);
+	if (job->joined)
+		poll_job_over(job->joined, is_unfinished, job->has_after);
 	job_free(job);
 	payments_deliver(p);
 	if (supersedes)

@@ -41,8 +41,6 @@ static void refresh_over(struct look *look)
 	struct payments *p = look->p;
 	bool has_news = look->has_charges && (!look->wants_news || look->is_cut);
 
-	p->refreshed_org = look->org;
-	p->refreshed = clock_boot();
 	while (look->waiting)
 		request_ready(look->waiting, NULL, PAY_OK);
 	look_destroy(look);
@@ -179,6 +177,25 @@ static void ask(struct look *look, struct payment_unfinished *item)
 	job_till(job);
 }
 
+static bool is_to_be_asked(const struct look *look, const struct payment_unfinished *item)
+{
+	return !look->is_refresh || look->is_first || !payment_is_in_flight(item->view.state);
+}
+
+/* True when somebody else asks already; who waits for a refresh waits for another look's job. */
+static bool join(struct look *look, struct job *job)
+{
+	if (!job)
+		return false;
+	if (look->is_refresh && job->look && !job->joined) {
+		job->joined = look;
+		look->jobs++;
+	} else {
+		look->left++;
+	}
+	return true;
+}
+
 static void ask_page(struct look *look)
 {
 	struct payments *p = look->p;
@@ -190,10 +207,7 @@ static void ask_page(struct look *look)
 
 		look->cursor = item->view.id;
 		look->oldest = earliest(look->oldest, item->view.created);
-		if (job_find(p, item->view.id))
-			look->left++;
-		else if (!look->is_refresh || look->is_first ||
-			 !payment_is_in_flight(item->view.state))
+		if (!join(look, job_find(p, item->view.id)) && is_to_be_asked(look, item))
 			ask(look, item);
 	}
 	payment_unfinished_list_finish(&look->page);
@@ -370,24 +384,33 @@ static struct look *refresh_find(const struct payments *p, struct id org, bool w
 	return NULL;
 }
 
-bool poll_was_refreshed(const struct payments *p, struct id org)
+bool poll_may_look(struct often *often, struct id org, int64_t spacing_ms)
 {
-	return id_eq(p->refreshed_org, org) &&
-	       clock_boot().ms - p->refreshed.ms < PAYMENT_REFRESH_SPACING_MS;
+	struct boottime now = clock_boot();
+	int64_t count = often->count - (now.ms - often->last.ms) / spacing_ms;
+
+	if (!id_eq(often->org, org) || count < 0)
+		count = 0;
+	if (count >= PAYMENT_REFRESH_BURST)
+		return false;
+	*often = (struct often){.org = org, .last = now, .count = count + 1};
+	return true;
 }
 
 void poll_refresh(struct payments *p, struct pay_request *request)
 {
-	bool wants_news = request->wants_news || id_is_none(p->refreshed_org);
+	bool is_first = !p->was_refreshed;
+	bool wants_news = request->wants_news || is_first;
 	struct look *look = refresh_find(p, request->org, wants_news);
 	struct boottime until = boottime_after(clock_boot(), PAYMENT_REFRESH_MS);
 
 	if (request->answer_by.ms > until.ms)
 		request->answer_by = until;
+	p->was_refreshed = true;
 	if (!look) {
 		look = look_create(p, on_refresh_timer);
 		look->is_refresh = true;
-		look->is_first = id_is_none(p->refreshed_org);
+		look->is_first = is_first;
 		look->wants_news = wants_news;
 		look->org = request->org;
 		look->next = p->refreshes;

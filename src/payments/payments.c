@@ -391,11 +391,26 @@ void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_requ
 	read_job(job, payment, request);
 }
 
+static bool is_far_away(const struct payments *p)
+{
+	return p->gateway && p->gateway->is_remote;
+}
+
 void payments_refresh(struct payments *p, struct pay_request *request)
 {
 	request_begin(p, request);
-	if (!p->gateway || !p->gateway->is_remote || poll_was_refreshed(p, request->org))
-		request_answer(request, PAY_OK);
-	else
+	if (is_far_away(p) &&
+	    poll_may_look(&p->refreshed, request->org, PAYMENT_REFRESH_SPACING_MS))
 		poll_refresh(p, request);
+	else
+		request_answer(request, PAY_OK);
+}
+
+bool payments_refused(struct payments *p, struct id org, struct walltime opened)
+{
+	int64_t spacing_ms = (payments_now(p).ms - opened.ms) / PAYMENT_REFUSED_SPACING_OF_AGE;
+
+	if (spacing_ms < PAYMENT_REFUSED_SPACING_MS)
+		spacing_ms = PAYMENT_REFUSED_SPACING_MS;
+	return is_far_away(p) && poll_may_look(&p->refused, org, spacing_ms);
 }

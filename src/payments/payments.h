@@ -187,6 +187,9 @@ void payments_sandbox_pay(struct payments *p, struct id payment, struct pay_requ
  * (PAY_OK, whatever was heard) comes when all are answered or at the deadline; at once where
  * nothing is open or was asked a moment ago. */
 void payments_refresh(struct payments *p, struct pay_request *request);
+/* A paid call was refused while a payment was open, the newest since that time. True: it is time to
+ * ask the till about it. The longer nobody has paid, the less often that is. */
+bool payments_refused(struct payments *p, struct id org, struct walltime opened);
 /*
  * A notice that the till sent, already verified (stripe_signature_verify). It is a hint only: what
  * it names is asked about, by the same way as a poll. PAY_OK: what it told is durable, or is none

@@ -40,12 +40,13 @@ struct job {
 	struct pay_request *waiting;
 	struct wallet_view after;
 	bool has_after;
-	struct look *look; /* asked by it; NULL: by somebody else */
-	bool is_portal;    /* has no payment */
-	bool is_pay;       /* by the user, in the sandbox */
-	bool is_notice;    /* the till said that there is news */
-	bool is_refused;   /* the till cannot be asked like this */
-	bool is_forbidden; /* the operator's key may not */
+	struct look *look;   /* asked by it; NULL: by somebody else */
+	struct look *joined; /* a refresh that would have asked the same */
+	bool is_portal;      /* has no payment */
+	bool is_pay;         /* by the user, in the sandbox */
+	bool is_notice;      /* the till said that there is news */
+	bool is_refused;     /* the till cannot be asked like this */
+	bool is_forbidden;   /* the operator's key may not */
 	bool was_changed;
 	bool supersedes;  /* an earlier invoice, which is ended afterwards */
 	int64_t declines; /* of the reloads before this one */
@@ -106,6 +107,13 @@ struct look {
 	struct look *next, **link;
 };
 
+/* How often one org's payments were looked at. */
+struct often {
+	struct id org;
+	struct boottime last;
+	int64_t count; /* less one for each spacing since */
+};
+
 struct payments {
 	struct loop *loop;
 	struct wallet *wallet;
@@ -118,10 +126,10 @@ struct payments {
 	struct watch watch;
 	struct look *look;
 	struct look *refreshes;
-	struct mirror *mirror; /* NULL: off */
-	struct id poller;      /* this process among those of the store */
-	struct id refreshed_org;
-	struct boottime refreshed;
+	struct mirror *mirror;           /* NULL: off */
+	struct id poller;                /* this process among those of the store */
+	struct often refreshed, refused; /* by who asks for it */
+	bool was_refreshed;
 	struct note *notes; /* notices under way */
 	struct waiter *waiters;
 };
@@ -178,8 +186,8 @@ void poll_finish(struct payments *p);
 void poll_soon(struct payments *p);
 /* is_granted: there is a charge now, of which something may go back. */
 void poll_job_over(struct look *look, bool is_unfinished, bool is_granted);
-/* The org was looked at a moment ago. */
-bool poll_was_refreshed(const struct payments *p, struct id org);
+/* False when the org was looked at too often of late; true counts as a look. */
+bool poll_may_look(struct often *often, struct id org, int64_t spacing_ms);
 void poll_refresh(struct payments *p, struct pay_request *request);
 void look_destroy(struct look *look);
 

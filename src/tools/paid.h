@@ -9,7 +9,9 @@
  *	     |                                      ^  |                    | not yet
  *	     +--------------------------------------+  +--first time--> OFFER: a page to pay at
  *
- * After a wait a refused hold is an error, whatever it was refused for.
+ * After a wait a refused hold is an error, whatever it was refused for. Before a call is refused or
+ * offered a page for the first time, the till is asked about a payment that is open, and the hold
+ *is tried once more: who was told to pay and to call again has perhaps paid.
  */
 
 #include "base/limits.h"
@@ -30,8 +32,9 @@ struct paid {
 	/* Pay and continue. */
 	struct pay_request request; /* of a page, or of a wait */
 	bool is_asking;
-	bool has_waited;
-	struct id payment; /* ID_NONE: none is waited for */
+	bool has_waited, has_looked;
+	struct walltime newest; /* of the open payments; 0: there is none */
+	struct id payment;      /* ID_NONE: none is waited for */
 	bool has_state;
 	struct digest seal; /* of the caller's requestState */
 	struct walltime state_expires;

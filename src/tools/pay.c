@@ -328,15 +328,68 @@ static void make_page(struct paid *paid)
 	payments_checkout(paid->call->tools->config.payments, &paid->request);
 }
 
-void pay_instead(struct paid *paid)
+static void decide(struct paid *paid)
 {
-	paid->shortfall = paid_shortfall(&paid->meter);
 	if (paid->has_waited || !pay_may_offer(paid->call))
 		refuse(paid);
 	else if (paid->has_state)
 		wait_for_payment(paid, paid->payment);
 	else
 		make_page(paid);
+}
+
+static bool newest_step(struct wallet_query *query, struct db *db)
+{
+	struct tool_call *call = tool_call_of(query);
+	struct paid *paid = call->state;
+	struct payment_list list = {.count = 0};
+
+	if (payment_list_read(db, payments_gateway_name(call->tools->config.payments),
+			      call->caller.org, ID_NONE, PAY_OPEN_LOOKED_AT, &list) != DB_OK)
+		return true;
+	for (size_t i = 0; i < list.count && !paid->newest.ms; i++) {
+		const struct payment_view *p = &list.items[i];
+
+		if (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION)
+			paid->newest = p->created;
+	}
+	payment_list_finish(&list);
+	return true;
+}
+
+static void refreshed(struct pay_request *request)
+{
+	struct paid *paid = request->arg;
+
+	paid->is_asking = false;
+	paid_run(paid);
+}
+
+static void newest_done(struct wallet_query *query)
+{
+	struct tool_call *call = tool_call_of(query);
+	struct payments *payments = call->tools->config.payments;
+	struct paid *paid = call->state;
+
+	if (call->is_cancelled || !paid->newest.ms ||
+	    !payments_refused(payments, call->caller.org, paid->newest)) {
+		decide(paid);
+		return;
+	}
+	ask(paid, refreshed, call->deadline);
+	payments_refresh(payments, &paid->request);
+}
+
+void pay_instead(struct paid *paid)
+{
+	paid->shortfall = paid_shortfall(&paid->meter);
+	/* The payment that a state names is waited for in any case. */
+	if (paid->has_looked || paid->has_waited || paid->has_state) {
+		decide(paid);
+		return;
+	}
+	paid->has_looked = true;
+	tool_call_query(paid->call, newest_step, newest_done);
 }
 
 /* The caller's own state, for this call, in time. NULL, or what is wrong. */

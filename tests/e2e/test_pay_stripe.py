@@ -107,5 +107,44 @@ def test_legacy_goes_on_after_the_payment():
         check_books(home, 1)
 
 
+def test_who_was_told_to_pay_and_to_call_again_goes_on():
+    # A client that opens no pages: the error names the page, and the next call finds it paid.
+    for era in ("modern", "legacy"):
+        with Stripe() as stripe, Till(stripe, tools=TOOLS) as home:
+            with home.server(era=era) as s:
+                page = s.call_ok("buy_tokens", {"amount_usd": 5})
+                error = refused(s.call("echo", {}))
+                assert error["top_up"]["url"] == page["url"], error
+                stripe.complete_session(sessions(stripe)[0]["id"])
+                content_of("echo", s.call("echo", {}))
+            home.check_books()
+            check_books(home, 1)
+
+
+def test_command_that_was_refused_goes_on_when_it_is_paid():
+    with Stripe() as stripe, Till(stripe, tools=TOOLS) as home:
+        home.cli("billing", "checkout", "--amount", "5")
+        home.cli("call", "echo", "{}", status=1)
+        stripe.pay_invoice(stripe.objects("invoice")[0]["id"])
+        home.cli("call", "echo", "{}")
+        home.check_books()
+        check_books(home, 1)
+
+
+def test_refused_calls_do_not_ask_stripe_each_time():
+    with Stripe() as stripe, Till(stripe, tools=TOOLS) as home, home.server() as s:
+        s.call_ok("buy_tokens", {"amount_usd": 5})
+        for n in range(20):
+            refused(s.call("echo", {"n": n}))
+        assert len(stripe.requests("GET", SESSIONS)) <= 4, stripe.requests("GET", SESSIONS)
+        # Nothing is open any more: nothing is asked.
+        stripe.complete_session(sessions(stripe)[0]["id"])
+        home.settled_balance(s, 500)
+        before = len(stripe.requests("GET", SESSIONS))
+        refused(s.call("dear", {}))
+        assert len(stripe.requests("GET", SESSIONS)) == before
+        home.check_books()
+
+
 if __name__ == "__main__":
     main()
