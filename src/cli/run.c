@@ -184,7 +184,8 @@ bool cli_call(struct cli *cli, const struct tool *tool, json_t *arguments,
 	if (run.is_done)
 		return true;
 	(void)cli_fail_text(cli, ERROR_UPSTREAM_TIMEOUT,
-			    "What the call held is released; a payment goes on in the background.",
+			    "What the call held is released; a payment that was begun is finished "
+			    "when farebox runs again, as in 'farebox billing balance'.",
 			    "%s was given up.", tool_name(tool));
 	abandon_app(cli);
 	return false;

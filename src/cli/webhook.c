@@ -83,7 +83,7 @@ static bool check_signature(struct cli *cli, struct slice body)
 		(void)cli_fail_text(cli, ERROR_INVALID_ARGUMENTS,
 				    "It is the endpoint's signing secret, whsec_..., in the Stripe "
 				    "dashboard under Developers > Webhooks, or as 'stripe listen' "
-				    "prints it.",
+				    "prints it. Answer Stripe with status 500 until it is set.",
 				    "STRIPE_WEBHOOK_SECRET is not set.");
 		return false;
 	}

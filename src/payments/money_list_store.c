@@ -33,7 +33,9 @@ static void read_payment(void *arg, const struct db_row *row)
 	item->amount = cents_plus(db_row_cents(row, "credit_cents"),
 				  db_row_cents(row, "fee_cents"));
 	item->created = db_row_walltime(row, "created_ms");
-	item->url = copy_of(db_row_text(row, "url"));
+	/* An invoice's page stays, as its receipt; a page to pay at is for who still can. */
+	if (is_invoice || state == PAYMENT_OPEN || state == PAYMENT_REQUIRES_ACTION)
+		item->url = copy_of(db_row_text(row, "url"));
 }
 
 static void read_reversal(void *arg, const struct db_row *row)

@@ -184,21 +184,60 @@ void invoice_read(struct stripe_flow *f)
 
 static void on_voided(struct stripe_flow *f)
 {
-	flow_end(f, GATEWAY_REFUSED, "the invoice that Stripe made is over another sum");
+	flow_end(f, GATEWAY_REFUSED,
+		 "the invoice that Stripe made is over another sum: has the customer a balance, a "
+		 "discount or a tax there?");
+}
+
+/* Nobody sees the page of an invoice over another sum. */
+static void read_finalized(struct stripe_flow *f)
+{
+	const char *status = stripe_text_member(f->http.object, "status");
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (f->http.outcome != STRIPE_OK || !is_text(status, "open") ||
+	    (is_sound(f, "total") && is_sound(f, "amount_due"))) {
+		invoice_read(f);
+		return;
+	}
+	path = xasprintf("/v1/invoices/%s/void", f->object);
+	flow_post_once(f, "POST", path, NULL, on_voided);
+}
+
+static void ask_finalized(struct stripe_flow *f, flow_fn *next)
+{
+	CLEANUP(free_charp) char *path = xasprintf("/v1/invoices/%s", f->object);
+	struct buf form = BUF_INIT;
+
+	stripe_form(&form, "expand[0]", "payments");
+	flow_get(f, path, &form, next);
+	buf_finish(&form);
+}
+
+/* It may be finalized all the same: by an earlier try, or in the dashboard. */
+static void on_not_finalized(struct stripe_flow *f)
+{
+	CLEANUP(free_charp) char *reason = f->call->reason;
+
+	f->call->reason = NULL;
+	if (f->http.outcome == STRIPE_OK &&
+	    is_text(stripe_text_member(f->http.object, "status"), "draft"))
+		drop_draft(f, GATEWAY_REFUSED, reason);
+	else
+		read_finalized(f);
 }
 
 static void on_finalized(struct stripe_flow *f)
 {
 	if (f->is_stale || is_kept_failure(f)) {
-		flow_ask(f, f->object);
+		ask_finalized(f, read_finalized);
+	} else if (f->http.outcome == STRIPE_REFUSED) {
+		set_text(&f->call->reason, f->http.text);
+		ask_finalized(f, on_not_finalized);
 	} else if (f->http.outcome != STRIPE_OK) {
 		step_failed(f);
-	} else if (!is_sound(f, "total") || !is_sound(f, "amount_due")) {
-		CLEANUP(free_charp) char *path = xasprintf("/v1/invoices/%s/void", f->object);
-
-		flow_post_once(f, "POST", path, NULL, on_voided);
 	} else {
-		invoice_read(f);
+		read_finalized(f);
 	}
 }
 
@@ -289,9 +328,8 @@ static void on_list(struct stripe_flow *f)
 	if (f->http.outcome != STRIPE_OK) {
 		flow_end_by_answer(f);
 	} else if (ours) {
-		CLEANUP(free_charp) char *id = xstrdup(stripe_text_member(ours, "id"));
-
-		flow_ask(f, id);
+		set_text(&f->object, stripe_text_member(ours, "id"));
+		ask_finalized(f, read_finalized);
 	} else if (last && json_is_true(json_object_get(f->http.object, "has_more"))) {
 		CLEANUP(free_charp) char *after = xstrdup(last);
 

@@ -115,6 +115,9 @@ static void reply_trouble(struct tool_call *call, const struct pay_request *r, e
 					"found, and not paid for twice.");
 	if (code == ERROR_UPSTREAM_ERROR)
 		tool_error_hint(&error, "Nothing was charged. Try again later.");
+	else if (err_is_set(&r->err) && code == ERROR_PAYMENTS_NOT_CONFIGURED)
+		tool_error_hint(&error, "Nothing was charged. The operator looks the Stripe key "
+					"over: 'farebox doctor' names what is wrong with it.");
 	tool_call_error(call, &error);
 }
 

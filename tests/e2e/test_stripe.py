@@ -54,8 +54,10 @@ def test_without_a_card_a_page_is_paid_and_saves_it():
         assert s.balance() == 0
         # The same again is the same page.
         assert s.call_ok("buy_tokens", {"amount_usd": 10}) == got
+        assert s.call_ok("list_invoices")["items"][0]["url"] == got["url"]
         stripe.complete_session(session_of(stripe)["id"], save=True)
         home.settled_balance(s, 1000)
+        assert s.call_ok("list_invoices")["items"][0]["url"] is None
         assert s.call_ok("buy_tokens", {"amount_usd": 10})["replayed"] is True
         assert s.call_ok("buy_tokens", {"amount_usd": 7})["balance_tokens"] == 1700
         assert len(stripe.objects("checkout.session")) == 1
@@ -334,6 +336,7 @@ def test_refused_key_says_so_and_nothing_is_lost():
             for tool in ("buy_tokens", "top_up_credits"):
                 error = s.call_error(tool, {"amount_usd": 20}, code="PAYMENTS_NOT_CONFIGURED")
                 assert "Invalid API Key" in error["message"], error
+                assert "farebox doctor" in error["resolution_hint"], error
             error = s.call_error("billing_portal", code="PAYMENTS_NOT_CONFIGURED")
             assert "Invalid API Key" in error["message"], error
             assert "sk_test" not in s.err_text(), s.err_text()
@@ -449,6 +452,38 @@ def test_top_up_survives_each_lost_answer():
                 assert invoice_of(stripe)["total"] == got["total_usd"] * 100
         assert len(stripe.objects("customer")) == 1
         assert all(i["status"] == "open" for i in stripe.objects("invoice"))
+
+
+def send_top_up(stripe, home, s):
+    """(request, invoice): both lines are there, and its finalizing waits."""
+    stripe.fault("delay_before", "POST", INVOICES + "/", ms=1500)
+    request = s.send_call("top_up_credits", {"amount_usd": 20})
+    home.wait(s, lambda: any(i["total"] == 2110 for i in stripe.objects("invoice")))
+    return request, invoice_of(stripe)["id"]
+
+
+def test_invoice_that_is_finalized_already_is_taken_as_it_is():
+    with Stripe() as stripe, Till(stripe) as home, home.server() as s:
+        request, invoice = send_top_up(stripe, home, s)
+        stripe.clear_faults()
+        stripe.post("%s/%s/finalize" % (INVOICES, invoice), "dashboard")
+        got = content_of("top_up_credits", s.wait(request))
+        assert got["status"] == "open" and got["url"] == invoice_of(stripe)["hosted_invoice_url"]
+        stripe.pay_invoice(invoice)
+        home.settled_balance(s, 2000)
+        home.check_books()
+
+
+def test_page_of_an_invoice_over_another_sum_is_shown_to_nobody():
+    with Stripe() as stripe, Till(stripe) as home, home.server() as s:
+        request, invoice = send_top_up(stripe, home, s)
+        stripe.post("/v1/invoiceitems", "dashboard", {
+            "customer": home.customer(), "invoice": invoice, "amount": 1, "currency": "usd"})
+        # What it was finalized to is not answered under the key.
+        stripe.fault("error_after", "POST", INVOICES + "/")
+        error = error_of(s.wait(request))
+        assert error["code"] == "INVALID_ARGUMENTS" and "another sum" in error["message"], error
+        assert invoice_of(stripe)["status"] == "void"
 
 
 def test_failure_that_stripe_keeps_under_the_key_ends_the_top_up():
