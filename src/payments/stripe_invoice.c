@@ -172,7 +172,8 @@ void invoice_read(struct stripe_flow *f)
 	set_text(&f->call->ref, id);
 	if (strcmp(status, "paid") == 0) {
 		is_paid(f);
-	} else if (strcmp(status, "open") == 0) {
+	} else if (strcmp(status, "open") == 0 || strcmp(status, "uncollectible") == 0) {
+		/* Written off in the dashboard it can still be paid. */
 		set_text(&f->call->url, stripe_text_member(object, "hosted_invoice_url"));
 		flow_end(f, GATEWAY_OPEN, NULL);
 	} else if (strcmp(status, "draft") == 0) {
