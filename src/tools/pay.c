@@ -290,15 +290,24 @@ static void remember(struct tools *tools, const struct paid *paid)
 	};
 }
 
+static bool can_be_paid(const struct pay_request *request)
+{
+	const struct payment_view *p = &request->payment;
+
+	return p->url && (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION);
+}
+
 static void has_page(struct pay_request *request)
 {
 	struct paid *paid = request->arg;
 	bool is_same_call;
 
 	paid->is_asking = false;
-	if (request->outcome != PAY_OK && request->outcome != PAY_ACTION_REQUIRED) {
+	/* The open page may be one of buy_tokens. */
+	if (request->outcome != PAY_OK && request->outcome != PAY_ACTION_REQUIRED &&
+	    request->outcome != PAY_NEEDS_CARD) {
 		refuse(paid);
-	} else if (!request->payment.url) {
+	} else if (!can_be_paid(request)) {
 		/* Paid a moment ago. */
 		paid->has_waited = true;
 		paid_run(paid);

@@ -131,6 +131,29 @@ def test_command_that_was_refused_goes_on_when_it_is_paid():
         check_books(home, 1)
 
 
+def test_open_page_of_buy_tokens_is_offered_again():
+    for era in ("modern", "legacy"):
+        with Stripe() as stripe, Till(stripe, tools=TOOLS) as home, \
+                home.server(era=era, **CAN_PAY) as s:
+            page = s.call_ok("buy_tokens", {"amount_usd": 10})
+            if era == "modern":
+                _, url, state = offered(s.call("echo", {}))
+                more = accept(state)
+            else:
+                try:
+                    raise AssertionError(s.call("echo", {}))
+                except RpcError as e:
+                    assert e.code == URL_REQUIRED, e
+                    url, more = e.data["elicitations"][0]["url"], {}
+            assert url == page["url"] and len(sessions(stripe)) == 1
+            retry = s.send_call("echo", {}, **more)
+            s.call_ok("ping")
+            stripe.complete_session(sessions(stripe)[0]["id"])
+            content_of("echo", s.wait(retry))
+            home.check_books()
+            check_books(home, 1)
+
+
 def test_refused_calls_do_not_ask_stripe_each_time():
     with Stripe() as stripe, Till(stripe, tools=TOOLS) as home, home.server() as s:
         s.call_ok("buy_tokens", {"amount_usd": 5})
