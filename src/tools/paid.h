@@ -19,7 +19,8 @@
 
 /* A payment that the caller may still pay. */
 struct open_payment {
-	char *url;       /* owned; NULL: none */
+	char *url; /* owned; NULL: none */
+	struct microusd credit;
 	bool is_pending; /* it was waited for in vain */
 };
 

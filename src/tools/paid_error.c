@@ -71,7 +71,9 @@ static void insufficient(const struct meter_call *call, const struct open_paymen
 	emit_key(&e, "top_up");
 	emit_object(&e);
 	emit_key_text(&e, "tool", "buy_tokens");
-	emit_key_usd(&e, "amount_usd", paid_proposal(call, shortfall));
+	/* Of the page, where there is one: both are read together. */
+	emit_key_usd(&e, "amount_usd",
+		     open && open->url ? open->credit : paid_proposal(call, shortfall));
 	if (open && open->url)
 		emit_key_text(&e, "url", open->url);
 	emit_object_end(&e);

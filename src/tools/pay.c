@@ -67,8 +67,10 @@ static bool open_step(struct wallet_query *query, struct db *db)
 
 		if ((p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION) && p->url &&
 		    p->expires.ms > now.ms && microusd_from_cents(&credit, p->credit) &&
-		    microusd_cmp(credit, paid->shortfall) >= 0)
+		    microusd_cmp(credit, paid->shortfall) >= 0) {
 			paid->open.url = xstrdup(p->url);
+			paid->open.credit = credit;
+		}
 	}
 	payment_list_finish(&list);
 	return true;
@@ -128,7 +130,8 @@ static void waited(struct pay_request *request)
 		return;
 	}
 	paid->open.is_pending = true;
-	if (request->payment.url)
+	if (request->payment.url &&
+	    microusd_from_cents(&paid->open.credit, request->payment.credit))
 		paid->open.url = xstrdup(request->payment.url);
 	paid_reply(paid);
 }

@@ -112,9 +112,10 @@ def test_who_was_told_to_pay_and_to_call_again_goes_on():
     for era in ("modern", "legacy"):
         with Stripe() as stripe, Till(stripe, tools=TOOLS) as home:
             with home.server(era=era) as s:
-                page = s.call_ok("buy_tokens", {"amount_usd": 5})
+                page = s.call_ok("buy_tokens", {"amount_usd": 7})
                 error = refused(s.call("echo", {}))
-                assert error["top_up"]["url"] == page["url"], error
+                assert error["top_up"] == {"tool": "buy_tokens", "amount_usd": 7,
+                                           "url": page["url"]}, error
                 stripe.complete_session(sessions(stripe)[0]["id"])
                 content_of("echo", s.call("echo", {}))
             home.check_books()
