@@ -109,7 +109,7 @@ static json_t *read_event(struct cli *cli)
 		if (!json_is_object(event)) {
 			json_decref(event);
 			event = NULL;
-			(void)cli_fail_field(cli, "FILE", "Stripe sends JSON objects only.",
+			(void)cli_fail_field(cli, "body", "Stripe sends JSON objects only.",
 					     "the signature is good, but the body is no event: %s",
 					     err_is_set(&err) ? err.text : "not a JSON object");
 		}
@@ -196,7 +196,7 @@ static int tell(struct cli *cli, const json_t *event, const struct pay_request *
 		print_event(cli, event, r);
 		return CLI_OK;
 	case PAY_BAD_REQUEST:
-		return cli_fail_field(cli, "FILE",
+		return cli_fail_field(cli, "body",
 				      "Sending it again does not help; see 'farebox doctor'.", "%s",
 				      r->err.text);
 	case PAY_NOT_CONFIGURED:

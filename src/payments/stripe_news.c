@@ -269,6 +269,11 @@ void stripe_news_abort(struct gateway *g, struct gateway_news *news)
 	asking_free(a);
 }
 
+static bool text_is(const char *text, const char *wanted)
+{
+	return text && strcmp(text, wanted) == 0;
+}
+
 static bool starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -283,6 +288,9 @@ bool stripe_notice(struct gateway *g, const json_t *event, struct gateway_notice
 	const json_t *livemode = json_object_get(event, "livemode");
 	const char *type = stripe_text_member(event, "type");
 
+	/* A thin event has no object: of meters and accounts only, none of ours. */
+	if (type && text_is(stripe_text_member(event, "object"), "v2.core.event"))
+		return true;
 	if (!type || !json_is_object(object))
 		return err_set(err, "the body is no event: it has no type or no data.object");
 	if (json_is_boolean(livemode) && json_is_true(livemode) != s->is_live)

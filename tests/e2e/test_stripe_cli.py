@@ -362,6 +362,10 @@ def test_apply_of_what_is_not_ours_is_done():
                                "data": {"object": {"id": "x_1", "object": "x"}}})
             assert apply(home, body) == {"id": "evt_z", "type": type, "payment_id": None,
                                          "payment_status": None}
+        # Of another kind of endpoint: without an object, and in no mode.
+        thin = apply(home, json.dumps({"id": "evt_t", "object": "v2.core.event",
+                                       "type": "v1.billing.meter.no_meter_found"}))
+        assert thin["id"] == "evt_t" and thin["payment_id"] is None, thin
 
 
 def test_apply_asks_to_be_sent_again():
