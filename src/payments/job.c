@@ -7,7 +7,6 @@
 #include "payments/room.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define NO_ANSWER "the payment service gave no answer"
 
@@ -320,19 +319,6 @@ static void job_change(struct job *job, enum payment_state to, const char *url, 
 	submit_change(job, cmd, change);
 }
 
-static char *trouble_text(const char *reason, const struct reload_decline *decline)
-{
-	char when[WALLTIME_TEXT_SIZE];
-	int len = (int)strlen(reason);
-
-	/* Stripe ends its sentence; ours goes on. */
-	len -= len > 0 && reason[len - 1] == '.';
-	if (decline->switches_off)
-		return xasprintf("%.*s; auto-reload is switched off", len, reason);
-	walltime_text(decline->not_before, when);
-	return xasprintf("%.*s; the next try is not before %s", len, reason, when);
-}
-
 /* In one batch: the payment, the place for the next reload, and perhaps the switch. */
 static void reload_failed(struct job *job, const char *reason, bool is_final)
 {
@@ -346,7 +332,7 @@ static void reload_failed(struct job *job, const char *reason, bool is_final)
 	change->reason = xstrdup(reason);
 	change->declines = decline.declines;
 	change->not_before = decline.not_before;
-	change->trouble = trouble_text(reason, &decline);
+	change->trouble = reload_trouble_text(reason, &decline);
 	submit_change(job, cmd, change);
 }
 
@@ -360,7 +346,7 @@ static void job_cancelled(struct job *job, const char *reason)
 	change->reason = xstrdup(reason);
 	if (job->payment.kind == PAYMENT_RELOAD) {
 		change->not_before = pause.not_before;
-		change->trouble = trouble_text(reason, &pause);
+		change->trouble = reload_trouble_text(reason, &pause);
 	}
 	submit_change(job, cmd, change);
 }

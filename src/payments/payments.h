@@ -244,6 +244,9 @@ struct reload_view {
 };
 MUST_USE enum db_status reload_view_read(struct db *db, struct id org, struct reload_view *out);
 void reload_view_finish(struct reload_view *v);
+/* The trouble as it is now: somebody may have switched auto-reload on or off since. The caller
+ * frees it. NULL for NULL. */
+char *reload_trouble_now(const char *trouble, bool is_enabled);
 
 /*
  * The mirror of usage and credit at the till's meter. It begins with what happens after the first

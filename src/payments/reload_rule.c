@@ -1,6 +1,12 @@
 #include "payments/reload_rule.h"
 
 #include "base/limits.h"
+#include "payments/payments.h"
+
+#include <string.h>
+
+#define IS_OFF     "; auto-reload is switched off"
+#define NOT_BEFORE "; the next try is not before"
 
 /* What one reload may charge at most. */
 static struct microusd room_for(const struct reload_facts *f)
@@ -66,4 +72,29 @@ struct reload_decline reload_declined(int64_t declines_before, bool is_final, st
 		.declines = declines,
 		.not_before = {.ms = now.ms + ((int64_t)RELOAD_DECLINED_MS << (declines - 1))},
 	};
+}
+
+char *reload_trouble_text(const char *reason, const struct reload_decline *decline)
+{
+	char when[WALLTIME_TEXT_SIZE];
+	int len = (int)strlen(reason);
+
+	/* Stripe ends its sentence; ours goes on. */
+	len -= len > 0 && reason[len - 1] == '.';
+	if (decline->switches_off)
+		return xasprintf("%.*s%s", len, reason, IS_OFF);
+	walltime_text(decline->not_before, when);
+	return xasprintf("%.*s%s %s", len, reason, NOT_BEFORE, when);
+}
+
+char *reload_trouble_now(const char *trouble, bool is_enabled)
+{
+	const char *end;
+
+	if (!trouble)
+		return NULL;
+	end = strstr(trouble, is_enabled ? IS_OFF : NOT_BEFORE);
+	if (!end)
+		return xstrdup(trouble);
+	return xasprintf("%.*s%s", (int)(end - trouble), trouble, is_enabled ? "" : IS_OFF);
 }

@@ -39,4 +39,7 @@ struct reload_decline {
 };
 struct reload_decline reload_declined(int64_t declines_before, bool is_final, struct walltime now);
 
+/* For people: why it came to nothing, and what follows from it. The caller frees it. */
+char *reload_trouble_text(const char *reason, const struct reload_decline *decline);
+
 #endif

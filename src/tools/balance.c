@@ -109,11 +109,13 @@ static void token_balance_done(struct wallet_query *query)
 {
 	struct tool_call *call = tool_call_of(query);
 	const struct balance *b = call->state;
+	CLEANUP(free_charp) char *trouble = NULL;
 	struct buf out = BUF_INIT;
 	struct emit e;
 
 	if (!balance_is_read(call))
 		return;
+	trouble = reload_trouble_now(b->reload.last_trouble, b->view.prefs.auto_reload_enabled);
 	emit_init(&e, &out);
 	emit_object(&e);
 	emit_key_tokens(&e, "tokens", b->view.available);
@@ -124,7 +126,7 @@ static void token_balance_done(struct wallet_query *query)
 	emit_key(&e, "auto_reload");
 	emit_object(&e);
 	emit_key_bool(&e, "enabled", b->view.prefs.auto_reload_enabled);
-	emit_key_text(&e, "last_error", b->reload.last_trouble);
+	emit_key_text(&e, "last_error", trouble);
 	emit_object_end(&e);
 	emit_object_end(&e);
 	emit_done(&e);

@@ -18,9 +18,9 @@ def shop(stripe):
     return Till(stripe, starter=100)
 
 
-def switch_on(s, threshold=1000, usd=5):
+def switch_on(s, threshold=1000, usd=5, enabled=True):
     s.call_ok("set_auto_reload",
-              {"enabled": True, "threshold_tokens": threshold, "topup_usd": usd})
+              {"enabled": enabled, "threshold_tokens": threshold, "topup_usd": usd})
 
 
 def reload_of(s):
@@ -107,6 +107,13 @@ def test_three_declines_switch_it_off():
         said = trouble(home, "insufficient_funds", tries=2)
         assert said["enabled"] is True and "insufficient_funds" in said["last_error"], said
         assert "not before" in said["last_error"] and ".;" not in said["last_error"], said
+        # Off by hand, and on again: it says what is so, not what was.
+        with home.server() as s:
+            switch_on(s, enabled=False)
+            said = reload_of(s)["last_error"]
+            assert said.endswith("auto-reload is switched off") and "not before" not in said, said
+            switch_on(s)
+            assert "not before" in reload_of(s)["last_error"], reload_of(s)
         warm(home)
         with home.server() as s:
             s.call("now", {"n": 9})
@@ -118,6 +125,9 @@ def test_three_declines_switch_it_off():
             s.call("now", {"n": 10})
             assert s.call_ok("get_billing_preferences")["auto_reload_enabled"] is False
             assert len(home.payments()) == 3
+            switch_on(s)
+            said = reload_of(s)["last_error"]
+            assert "insufficient_funds" in said and "switched off" not in said, said
         assert charges(stripe) == []
         home.ledger_verify()
 
