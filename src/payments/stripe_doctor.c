@@ -22,6 +22,7 @@ static const struct area {
 	bool is_portal;
 } AREAS[] = {
 	{"/v1/customers", "limit=1", "Customers: Write", false},
+	{"/v1/payment_methods", "type=card&limit=1", "PaymentMethods: Read", false},
 	{"/v1/payment_intents", "limit=1", "PaymentIntents: Write", false},
 	{"/v1/checkout/sessions", "limit=1", "Checkout Sessions: Write", false},
 	{"/v1/invoices", "limit=1", "Invoices: Write", false},

@@ -19,6 +19,7 @@ EMAIL = {"org": {"name": "default", "email": "billing@example.com"}}
 WHOLE = {**EMAIL, "stripe": {"return_url": "https://example.com/billing"}}
 AREAS = {
     "/v1/customers": "Customers: Write",
+    "/v1/payment_methods": "PaymentMethods: Read",
     "/v1/payment_intents": "PaymentIntents: Write",
     "/v1/checkout/sessions": "Checkout Sessions: Write",
     "/v1/invoices": "Invoices: Write",

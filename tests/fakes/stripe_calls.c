@@ -43,6 +43,9 @@ static const struct call_spec CALLS[] = {
 	{"GET", "/v1/customers/{id}/payment_methods", customer_cards,
 	 "allow_redisplay:(always|limited|unspecified) ending_before:s expand:[s] limit:i "
 	 "starting_after:s type:" PAYMENT_METHOD_TYPES},
+	{"GET", "/v1/payment_methods", cards_of_params,
+	 "allow_redisplay:(always|limited|unspecified) customer:s ending_before:s expand:[s] "
+	 "limit:i starting_after:s type:" PAYMENT_METHOD_TYPES " customer_account"},
 	{"GET", "/v1/payment_methods/{id}", card_get, "expand:[s]"},
 	{"POST", "/v1/payment_methods/{id}/attach", card_attach,
 	 "customer:s expand:[s] customer_account"},

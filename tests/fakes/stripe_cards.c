@@ -222,6 +222,17 @@ void customer_cards(struct call *c)
 		answer_list(c, "payment_method", is_of_customer);
 }
 
+static bool is_of_params(const json_t *card, struct call *c)
+{
+	return !has(c->params, "customer") ||
+	       text_is(card, "customer", text_of(c->params, "customer"));
+}
+
+void cards_of_params(struct call *c)
+{
+	answer_list(c, "payment_method", is_of_params);
+}
+
 /* The e-mail address and the default card, before anything is changed. */
 static bool customer_may(struct call *c, const char *id)
 {

@@ -361,6 +361,7 @@ void charge_get(struct call *c);
 void charge_list(struct call *c);
 void credit_summary_get(struct call *c);
 void customer_cards(struct call *c);
+void cards_of_params(struct call *c);
 void customer_create(struct call *c);
 void customer_delete(struct call *c);
 void customer_get(struct call *c);
