@@ -150,10 +150,20 @@ static struct id subject_of(const struct batch *b, const struct wallet_cmd *cmd)
 	return key ? key->root : ID_NONE;
 }
 
-void guards_read(struct batch *b)
+/* One period at a time: for a list of them SQLite builds a table of its own in each call. */
+static void queue_guard(struct batch *b, int64_t period, const uint8_t *digest)
 {
 	static const char SQL[] = "SELECT period, digest, marks, closed_until_ms FROM guard "
-				  "WHERE period IN ($1, $2) AND digest = $3";
+				  "WHERE period = $1 AND digest = $2";
+	struct db_stmt *s = db_stmt(b->db, SQL);
+
+	db_bind_i64(s, period);
+	db_bind_blob(s, digest, DIGEST_BYTES);
+	db_queue(s, read_guard, b);
+}
+
+void guards_read(struct batch *b)
+{
 	size_t count = 0;
 	struct moment m;
 
@@ -169,7 +179,6 @@ void guards_read(struct batch *b)
 	for (const struct wallet_cmd *cmd = b->w->batch.first; cmd; cmd = cmd->next) {
 		uint8_t digest[DIGEST_BYTES];
 		struct guard_row *row;
-		struct db_stmt *s;
 
 		if (!is_watched(cmd))
 			continue;
@@ -179,11 +188,8 @@ void guards_read(struct batch *b)
 			continue;
 		memcpy(row->digest, digest, DIGEST_BYTES);
 		row->is_used = true;
-		s = db_stmt(b->db, SQL);
-		db_bind_i64(s, m.period);
-		db_bind_i64(s, m.period - 1);
-		db_bind_blob(s, digest, DIGEST_BYTES);
-		db_queue(s, read_guard, b);
+		queue_guard(b, m.period, digest);
+		queue_guard(b, m.period - 1, digest);
 	}
 }
 
