@@ -159,6 +159,7 @@ enum {
 	HTTP_CONNECT_MS = 10 * 1000,
 	HTTP_CONNECTIONS_MAX = 256,
 	HTTP_CONNECTIONS_IDLE_MAX = 64,
+	HTTP_HANDLES_IDLE_MAX = 64,
 
 	/* Providers: what is sent and taken, and the time kept back from the meter's own timer, so
 	 * that a provider can still say how far it came. */

@@ -16,6 +16,9 @@ struct http {
 	struct http_transfer **queued_end;
 	struct http_transfer *running;
 	struct http_transfer *fresh; /* have a piece of a body to be handed on */
+	/* Of transfers that are over, for those to come: a new one costs more than a reset. */
+	CURL *handles[HTTP_HANDLES_IDLE_MAX];
+	size_t handles_count;
 	bool is_delivering;
 	bool is_destroyed; /* http_destroy came during a callback, which ends it */
 };
@@ -186,8 +189,28 @@ void http_cancel(struct http_transfer *t)
 		transfer_free(t);
 }
 
+CURL *http_handle_take(struct http *http)
+{
+	CURL *easy = http->handles_count ? http->handles[--http->handles_count] : curl_easy_init();
+
+	CHECK(easy);
+	return easy;
+}
+
+void http_handle_give_back(struct http *http, TAKES CURL *easy)
+{
+	if (easy && http->handles_count < HTTP_HANDLES_IDLE_MAX) {
+		curl_easy_reset(easy);
+		http->handles[http->handles_count++] = easy;
+	} else {
+		curl_easy_cleanup(easy);
+	}
+}
+
 static void http_finish(struct http *http)
 {
+	while (http->handles_count)
+		curl_easy_cleanup(http->handles[--http->handles_count]);
 	if (http->multi) {
 		CHECK(curl_multi_cleanup(http->multi) == CURLM_OK);
 		curl_global_cleanup();
@@ -219,8 +242,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
 
 	if (!http->multi)
 		multi_start(http);
-	t = transfer_create(request, http->user_agent);
-	t->http = http;
+	t = transfer_create(http, request, http->user_agent);
 	t->fn = fn;
 	t->arg = arg;
 	*http->queued_end = t;

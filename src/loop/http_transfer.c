@@ -253,9 +253,9 @@ static void set_headers(struct http_transfer *t, const struct http_request *r)
 		has_expect = has_expect || strcasecmp(h->name, "Expect") == 0;
 	}
 	/* libcurl would call any body a form, and wait a second for "100 Continue". */
-	if (!has_type)
+	if (t->request_body && !has_type)
 		add_header_line(t, "Content-Type:");
-	if (!has_expect)
+	if (t->request_body && !has_expect)
 		add_header_line(t, "Expect:");
 	SET(t, CURLOPT_HTTPHEADER, t->request_headers);
 }
@@ -291,15 +291,16 @@ static const char *request_fault(const struct http_request *r)
 	return NULL;
 }
 
-struct http_transfer *transfer_create(const struct http_request *request, const char *user_agent)
+struct http_transfer *transfer_create(struct http *http, const struct http_request *request,
+				      const char *user_agent)
 {
 	struct http_transfer *t = xzalloc(sizeof(*t));
 
+	t->http = http;
 	t->bad_request = request_fault(request);
 	if (t->bad_request)
 		return t;
-	t->easy = curl_easy_init();
-	CHECK(t->easy);
+	t->easy = http_handle_take(http);
 	set_network(t, request);
 	set_sinks(t, request, user_agent);
 	set_method(t, request);
@@ -311,7 +312,7 @@ struct http_transfer *transfer_create(const struct http_request *request, const 
 
 void transfer_free(struct http_transfer *t)
 {
-	curl_easy_cleanup(t->easy);
+	http_handle_give_back(t->http, t->easy);
 	curl_slist_free_all(t->request_headers);
 	free(t->request_body);
 	free(t->origin);

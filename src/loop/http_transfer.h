@@ -50,8 +50,14 @@ struct http_transfer {
 };
 
 /* Never NULL. What is wrong with the request is kept in bad_request. */
-struct http_transfer *transfer_create(const struct http_request *request, const char *user_agent);
+struct http_transfer *transfer_create(struct http *http, const struct http_request *request,
+				      const char *user_agent);
 void transfer_free(struct http_transfer *t);
+
+/* A handle of libcurl with no option set: one that was given back, or a new one. */
+CURL *http_handle_take(struct http *http);
+/* Takes the handle of a transfer that libcurl no longer runs; NULL for none. */
+void http_handle_give_back(struct http *http, TAKES CURL *easy);
 
 /* A piece of a body that is not collected has come: http.c keeps t in mind. */
 void http_note_fresh(struct http_transfer *t);

@@ -530,6 +530,37 @@ START_TEST(what_is_in_flight_may_be_finished_without_the_loop_for_a_while)
 }
 END_TEST
 
+START_TEST(a_request_carries_nothing_of_the_one_before)
+{
+	const struct http_header header = {"Authorization", "Bearer abc"};
+	struct http_request r = {.url = "/echo",
+				 .method = "PATCH",
+				 .headers = &header,
+				 .headers_count = 1,
+				 .body = slice_of("secret"),
+				 .user_agent = "other/2",
+				 .redirects_max = 1,
+				 .allow_private = true};
+	struct site s;
+
+	site_init(&s);
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_DONE);
+	ck_assert(site_said(&s, "PATCH"));
+	ck_assert(site_said(&s, "Authorization: Bearer abc\n"));
+	ck_assert(site_said(&s, "secret"));
+	ck_assert_int_eq(site_get(&s, "/echo"), HTTP_DONE);
+	ck_assert(site_said(&s, "GET"));
+	ck_assert(site_said(&s, "User-Agent: farebox-test/1\n"));
+	ck_assert(!site_said(&s, "Authorization"));
+	ck_assert(!site_said(&s, "secret"));
+	ck_assert_int_eq(site_get(&s, "/to-echo"), HTTP_DONE);
+	ck_assert_int_eq(s.got.status, 302);
+	r = (struct http_request){.url = "/echo"};
+	ck_assert_int_eq(site_fetch(&s, r), HTTP_REFUSED_ADDRESS);
+	site_finish(&s);
+}
+END_TEST
+
 START_TEST(a_client_without_requests_costs_nothing)
 {
 	struct loop *loop = loop_create();
@@ -551,4 +582,4 @@ UNIT_MAIN("http", an_answer_has_status_body_type_headers_and_url, headers_are_se
 	  a_callback_may_destroy_the_client, a_callback_comes_in_a_later_turn_than_its_start,
 	  many_transfers_run_side_by_side,
 	  what_is_in_flight_may_be_finished_without_the_loop_for_a_while,
-	  a_client_without_requests_costs_nothing)
+	  a_request_carries_nothing_of_the_one_before, a_client_without_requests_costs_nothing)
