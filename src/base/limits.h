@@ -157,8 +157,7 @@ enum {
 	HTTP_HEADER_BYTES_MAX = 64 * 1024,
 	HTTP_REDIRECTS_MAX = 5,
 	HTTP_CONNECT_MS = 10 * 1000,
-	HTTP_CONNECTIONS_MAX = 256,
-	HTTP_CONNECTIONS_IDLE_MAX = 64,
+	HTTP_CONNECTIONS_MAX = 256, /* busy and kept */
 	HTTP_HANDLES_IDLE_MAX = 64,
 
 	/* Providers: what is sent and taken, and the time kept back from the meter's own timer, so

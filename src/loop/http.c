@@ -137,8 +137,10 @@ static void multi_start(struct http *http)
 	CHECK(curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK);
 	CHECK(curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
 				(long)HTTP_CONNECTIONS_MAX) == CURLM_OK);
-	CHECK(curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
-				(long)HTTP_CONNECTIONS_IDLE_MAX) == CURLM_OK);
+	/* libcurl counts the busy ones, too: beyond this number it closes each connection that a
+	 * transfer is done with, and the next one has to connect again. */
+	CHECK(curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_CONNECTIONS_MAX) ==
+	      CURLM_OK);
 }
 
 static void transfer_unlink(struct http_transfer *t)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """HTTP APIs and language models behind the meter, through the real binary."""
 
+import http.server
 import json
 import os
 import sys
+import threading
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
@@ -270,6 +272,62 @@ def test_many_calls_share_connections_and_all_are_charged():
         for n, id in enumerate(ids):
             assert content_of("x", s.server.wait(id))["domain"] == "d%d.com" % n
         assert s.server.balance() == 100
+
+
+class Gate:
+    """An API that answers when so many requests wait, then all of them; counts connections."""
+
+    def __init__(self, together):
+        gate, barrier, lock = self, threading.Barrier(together), threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                with lock:
+                    gate.connections += 1
+                super().setup()
+
+            def do_GET(self):
+                barrier.wait(30)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = together
+
+        self.connections = 0
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_burst_keeps_its_connections_for_the_next():
+    count = 100
+    with Gate(count) as gate, Home({"network": {"allow_private": True}, "tools": {
+            "ask": {"description": "Asks", "price": {"kind": "flat", "tokens": 1},
+                    "inputSchema": {"type": "object"},
+                    "provider": {"kind": "http", "url": gate.url + "/"}}}}) as home:
+        home.cli("grant", "--tokens", "1000")
+        with home.server() as server:
+            for _ in range(3):
+                ids = [server.send_call("ask", {"n": n}) for n in range(count)]
+                for id in ids:
+                    assert usage_of(server.wait(id))["tokens"] == 1
+        assert gate.connections == count
 
 
 if __name__ == "__main__":
