@@ -188,10 +188,13 @@ bool rpc_id_key_of_value(const json_t *value, struct buf *out)
 bool rpc_own_id(const struct rpc_message *m, int64_t *out)
 {
 	struct buf plain = BUF_INIT;
+	size_t len = m->id ? strlen(m->id) : 0;
 	bool is_ours;
 
-	if (!m->id || m->id[0] == '"')
+	if (!len)
 		return false;
+	if (m->id[0] == '"')
+		return parse_i64((struct slice){.p = m->id + 1, .len = len - 2}, 0, INT64_MAX, out);
 	id_number_plain(slice_of(m->id), &plain);
 	is_ours = parse_i64(buf_slice(&plain), 0, INT64_MAX, out);
 	buf_finish(&plain);

@@ -64,7 +64,8 @@ void rpc_write_error(struct buf *out, const char *id, int code, const char *mess
 void rpc_write_notification(struct buf *out, const char *method, struct slice params);
 /* For a client. params is a JSON text; empty leaves the member out. */
 void rpc_write_request(struct buf *out, int64_t id, const char *method, struct slice params);
-/* The id of a response to one of those; false when it is none of ours. */
+/* The id of a response to one of those, also as a text, which some servers make of it and the
+ * official clients accept; false when it is none of ours. */
 MUST_USE bool rpc_own_id(const struct rpc_message *m, int64_t *out);
 
 /*
