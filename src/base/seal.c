@@ -1,6 +1,7 @@
 #include "base/seal.h"
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/secret.h"
 
 #include <errno.h>
@@ -51,21 +52,6 @@ static bool read_key_file(const char *path, struct seal_key *out, struct err *er
 	return true;
 }
 
-static bool write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* Written whole under another name, then linked: the first one wins and nobody sees half. */
 static bool make_key_file(const char *path, struct err *err)
 {
@@ -81,7 +67,7 @@ static bool make_key_file(const char *path, struct err *err)
 		return err_set(err, "%s: %s", draft, strerror(errno));
 	random_bytes(bytes, sizeof(bytes));
 	hex_encode(bytes, sizeof(bytes), text);
-	is_good = write_all(fd, text, KEY_FILE_BYTES) && fsync(fd) == 0;
+	is_good = file_write(fd, (struct slice){.p = text, .len = KEY_FILE_BYTES});
 	explicit_bzero(bytes, sizeof(bytes));
 	explicit_bzero(text, sizeof(text));
 	(void)close(fd);

@@ -1,4 +1,5 @@
 #include "base/embedded.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
 #include "cli/run.h"
@@ -100,21 +101,6 @@ static int run_check(struct cli *cli)
 	return is_good ? CLI_OK : CLI_FAILED;
 }
 
-static bool write_all(int fd, struct slice text)
-{
-	while (text.len) {
-		ssize_t n = write(fd, text.p, text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text.p += n;
-		text.len -= (size_t)n;
-	}
-	return fsync(fd) == 0;
-}
-
 /* Never over a file that is there. */
 static bool write_new(const char *path, struct slice text, struct err *err)
 {
@@ -125,7 +111,7 @@ static bool write_new(const char *path, struct slice text, struct err *err)
 		return err_set(err, "%s: %s", path,
 			       errno == EEXIST ? "is there already, and is left as it is"
 					       : strerror(errno));
-	is_good = write_all(fd, text);
+	is_good = file_write(fd, text);
 	if (!is_good)
 		err_set(err, "%s: %s", path, strerror(errno));
 	(void)close(fd);

@@ -3,6 +3,7 @@
  * `models` of an llm price, USD for a million tokens. The file's floats are taken by their text.
  */
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
 #include "cli/run.h"
@@ -102,21 +103,6 @@ static void read_models(struct import *import, json_t *file)
 	emit_done(&import->emit);
 }
 
-static bool write_file(int fd, struct slice text)
-{
-	while (text.len) {
-		ssize_t n = write(fd, text.p, text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text.p += n;
-		text.len -= (size_t)n;
-	}
-	return fsync(fd) == 0;
-}
-
 /* In the place of the old file, whole or not at all, with its mode. */
 static bool replace_file(const char *path, struct slice text, struct err *err)
 {
@@ -130,7 +116,7 @@ static bool replace_file(const char *path, struct slice text, struct err *err)
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
 	if (fd < 0)
 		return err_set(err, "%s: %s", beside, strerror(errno));
-	is_good = write_file(fd, text);
+	is_good = file_write(fd, text);
 	if (close(fd) != 0 || !is_good || rename(beside, path) != 0) {
 		err_set(err, "%s: %s", path, strerror(errno));
 		(void)unlink(beside);
