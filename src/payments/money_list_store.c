@@ -34,7 +34,7 @@ static void read_payment(void *arg, const struct db_row *row)
 				  db_row_cents(row, "fee_cents"));
 	item->created = db_row_walltime(row, "created_ms");
 	/* An invoice's page stays, as its receipt; a page to pay at is for who still can. */
-	if (is_invoice || state == PAYMENT_OPEN || state == PAYMENT_REQUIRES_ACTION)
+	if (is_invoice || payment_is_payable(state))
 		item->url = copy_of(db_row_text(row, "url"));
 }
 

@@ -72,8 +72,12 @@ const char *payment_kind_name(enum payment_kind kind)
 
 bool payment_is_unfinished(enum payment_state state)
 {
-	return payment_is_in_flight(state) || state == PAYMENT_REQUIRES_ACTION ||
-	       state == PAYMENT_OPEN;
+	return payment_is_in_flight(state) || payment_is_payable(state);
+}
+
+bool payment_is_payable(enum payment_state state)
+{
+	return state == PAYMENT_OPEN || state == PAYMENT_REQUIRES_ACTION;
 }
 
 bool payment_is_in_flight(enum payment_state state)
@@ -88,8 +92,7 @@ bool payment_has_grant(enum payment_state state)
 
 bool payment_is_expired(const struct payment_view *p, struct walltime now)
 {
-	return (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION) &&
-	       now.ms >= p->expires.ms;
+	return payment_is_payable(p->state) && now.ms >= p->expires.ms;
 }
 
 void payment_view_copy(struct payment_view *out, const struct payment_view *p)

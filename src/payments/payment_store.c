@@ -349,10 +349,9 @@ static bool may_change(const struct payment_change *c, struct db *db, const stru
 {
 	enum payment_state from = c->after.state;
 
-	if (c->only_if_unheard && is_heard(db, c->payment))
-		return false;
-
 	if (!payment_may_become(from, c->to))
+		return false;
+	if (c->only_if_unheard && is_heard(db, c->payment))
 		return false;
 	if (!c->is_grant)
 		return true;

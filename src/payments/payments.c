@@ -351,7 +351,7 @@ static void pay_what_was_read(struct wallet_query *query)
 		end_unpaid(job, "the sandbox has no such payment");
 	else if (payment_is_expired(&job->payment, payments_now(job->p)))
 		job_till(job);
-	else if (state == PAYMENT_OPEN || state == PAYMENT_REQUIRES_ACTION)
+	else if (payment_is_payable(state))
 		job_grant(job);
 	else
 		job_end_by_state(job);

@@ -272,6 +272,8 @@ void mirror_view_finish(struct mirror_view *v);
 MUST_USE enum db_status payments_verify(struct db *db, int64_t *out_faults, struct buf *out_text);
 
 const char *payment_state_name(enum payment_state state);
+/* It waits for the payer. */
+bool payment_is_payable(enum payment_state state);
 const char *payment_kind_name(enum payment_kind kind);
 
 #endif

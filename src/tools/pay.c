@@ -65,8 +65,8 @@ static bool open_step(struct wallet_query *query, struct db *db)
 		const struct payment_view *p = &list.items[i];
 		struct microusd credit;
 
-		if ((p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION) && p->url &&
-		    p->expires.ms > now.ms && microusd_from_cents(&credit, p->credit) &&
+		if (payment_is_payable(p->state) && p->url && p->expires.ms > now.ms &&
+		    microusd_from_cents(&credit, p->credit) &&
 		    microusd_cmp(credit, paid->shortfall) >= 0) {
 			paid->open.url = xstrdup(p->url);
 			paid->open.credit = credit;
@@ -297,7 +297,7 @@ static bool can_be_paid(const struct pay_request *request)
 {
 	const struct payment_view *p = &request->payment;
 
-	return p->url && (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION);
+	return p->url && payment_is_payable(p->state);
 }
 
 static void has_page(struct pay_request *request)
@@ -362,7 +362,7 @@ static bool newest_step(struct wallet_query *query, struct db *db)
 	for (size_t i = 0; i < list.count && !paid->newest.ms; i++) {
 		const struct payment_view *p = &list.items[i];
 
-		if (p->state == PAYMENT_OPEN || p->state == PAYMENT_REQUIRES_ACTION)
+		if (payment_is_payable(p->state))
 			paid->newest = p->created;
 	}
 	payment_list_finish(&list);
