@@ -47,6 +47,30 @@ static void tools_list(struct mcp_session *s, struct request *r)
 	reply_end(s, r->batch, true, (struct slice){.len = 0}, &e);
 }
 
+/* A notification on a stream of listen; further members of params may follow. */
+static void begin_notice(struct emit *e, const struct inflight *entry, const char *method)
+{
+	emit_init(e, &entry->session->out);
+	emit_object(e);
+	emit_key_text(e, "jsonrpc", "2.0");
+	emit_key_text(e, "method", method);
+	emit_key(e, "params");
+	emit_object(e);
+	emit_key(e, "_meta");
+	emit_object(e);
+	emit_key_raw(e, META_SUBSCRIPTION, slice_of(entry->id));
+	emit_object_end(e);
+}
+
+static void send_notice(struct emit *e, struct mcp_session *s)
+{
+	emit_object_end(e);
+	emit_object_end(e);
+	emit_done(e);
+	buf_putc(&s->out, '\n');
+	reply_send(s, NULL);
+}
+
 void modern_tell_change(struct inflight *entry)
 {
 	struct mcp_session *s = entry->session;
@@ -55,21 +79,8 @@ void modern_tell_change(struct inflight *entry)
 	if (!entry->wants_tools)
 		return;
 	CHECK(!s->out.len);
-	emit_init(&e, &s->out);
-	emit_object(&e);
-	emit_key_text(&e, "jsonrpc", "2.0");
-	emit_key_text(&e, "method", "notifications/tools/list_changed");
-	emit_key(&e, "params");
-	emit_object(&e);
-	emit_key(&e, "_meta");
-	emit_object(&e);
-	emit_key_raw(&e, META_SUBSCRIPTION, slice_of(entry->id));
-	emit_object_end(&e);
-	emit_object_end(&e);
-	emit_object_end(&e);
-	emit_done(&e);
-	buf_putc(&s->out, '\n');
-	reply_send(s, NULL);
+	begin_notice(&e, entry, "notifications/tools/list_changed");
+	send_notice(&e, s);
 }
 
 /* Of the lists only that of tools may change, and it only where there are upstreams; no other wish
@@ -91,23 +102,10 @@ static void listen_start(struct mcp_session *s, struct request *r)
 	entry = session_track(s, r, true);
 	entry->wants_tools = json_is_true(json_object_get(wishes, "toolsListChanged")) &&
 			     session_tells_changes(s);
-	emit_init(&e, &s->out);
-	emit_object(&e);
-	emit_key_text(&e, "jsonrpc", "2.0");
-	emit_key_text(&e, "method", "notifications/subscriptions/acknowledged");
-	emit_key(&e, "params");
-	emit_object(&e);
-	emit_key(&e, "_meta");
-	emit_object(&e);
-	emit_key_raw(&e, META_SUBSCRIPTION, slice_of(entry->id));
-	emit_object_end(&e);
+	begin_notice(&e, entry, "notifications/subscriptions/acknowledged");
 	emit_key_raw(&e, "notifications",
 		     slice_of(entry->wants_tools ? "{\"toolsListChanged\":true}" : "{}"));
-	emit_object_end(&e);
-	emit_object_end(&e);
-	emit_done(&e);
-	buf_putc(&s->out, '\n');
-	reply_send(s, NULL);
+	send_notice(&e, s);
 }
 
 void modern_listen_end(struct mcp_session *s, struct inflight *entry)
