@@ -19,22 +19,17 @@
 
 #include "base/buf.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <microhttpd.h>
-#include <signal.h>
+#include "serve.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
 	FAULTS_MAX = 32,
 	BIG_BYTES = 3 * 1024 * 1024,
 	FILE_BYTES_MAX = 1024 * 1024,
-	UPLOAD_BYTES_MAX = 16 * 1024 * 1024,
 };
 
 enum fault_mode {
@@ -362,7 +357,7 @@ static bool read_mode(const char *text, enum fault_mode *out)
 	return false;
 }
 
-static bool add_page(struct fake *fake, struct MHD_Connection *c, struct buf *body)
+static bool add_page(struct fake *fake, struct MHD_Connection *c, const struct buf *body)
 {
 	const char *path = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "path");
 	const char *type = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "type");
@@ -402,7 +397,7 @@ static bool add_fault(struct fake *fake, struct MHD_Connection *c)
 }
 
 static enum MHD_Result control(struct fake *fake, struct MHD_Connection *c, const char *path,
-			       struct buf *body)
+			       const struct buf *body)
 {
 	struct MHD_Response *response;
 	unsigned status = 200;
@@ -429,9 +424,10 @@ static enum MHD_Result control(struct fake *fake, struct MHD_Connection *c, cons
 	return result;
 }
 
-static enum MHD_Result answer(struct fake *fake, struct MHD_Connection *c, const char *method,
-			      const char *path, struct buf *body)
+static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *method,
+			      const char *path, const struct buf *body)
 {
+	struct fake *fake = arg;
 	char *what CLEANUP(free_charp) = xasprintf("%s %s", method, path);
 	const struct resource *r = find_resource(path);
 	struct fault *fault = find_fault(fake, path);
@@ -447,105 +443,12 @@ static enum MHD_Result answer(struct fake *fake, struct MHD_Connection *c, const
 	return reply_fixed(fake, c, what, path);
 }
 
-/* Comes once with the headers, then with each part of the body, then for the answer. */
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
-				  const char *method, const char *version, const char *upload,
-				  size_t *upload_len, void **state)
-{
-	struct buf *body = *state;
-
-	(void)version;
-	if (body == NULL) {
-		*state = xzalloc(sizeof(*body));
-		return MHD_YES;
-	}
-	if (*upload_len > 0) {
-		if (body->len + *upload_len > UPLOAD_BYTES_MAX)
-			return MHD_NO;
-		buf_append(body, upload, *upload_len);
-		*upload_len = 0;
-		return MHD_YES;
-	}
-	return answer(arg, c, method, path, body);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *c, void **state,
-			 enum MHD_RequestTerminationCode why)
-{
-	struct buf *body = *state;
-
-	(void)arg;
-	(void)c;
-	(void)why;
-	if (body != NULL)
-		buf_finish(body);
-	free(body);
-	*state = NULL;
-}
-
-static struct MHD_Daemon *listen_on_loopback(struct fake *fake, int *out_port)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	struct MHD_Daemon *daemon = MHD_start_daemon(
-		MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, fake, MHD_OPTION_SOCK_ADDR,
-		&address, MHD_OPTION_NOTIFY_COMPLETED, on_completed, fake, MHD_OPTION_END);
-
-	if (daemon != NULL)
-		*out_port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
-	return daemon;
-}
-
-/* False when it is time to end. */
-static bool turn(struct MHD_Daemon *daemon, int signals)
-{
-	fd_set in;
-	fd_set out;
-	fd_set bad;
-	int max = signals;
-	char skipped[256];
-
-	FD_ZERO(&in);
-	FD_ZERO(&out);
-	FD_ZERO(&bad);
-	if (MHD_get_fdset(daemon, &in, &out, &bad, &max) != MHD_YES)
-		return false;
-	FD_SET(STDIN_FILENO, &in);
-	FD_SET(signals, &in);
-	if (select(max + 1, &in, &out, &bad, NULL) < 0)
-		return errno == EINTR;
-	(void)MHD_run_from_select(daemon, &in, &out, &bad);
-	if (FD_ISSET(signals, &in))
-		return false;
-	return !FD_ISSET(STDIN_FILENO, &in) || read(STDIN_FILENO, skipped, sizeof(skipped)) > 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct fake fake = {.dir = argc > 1 ? argv[1] : COMPANY_DIR};
-	struct MHD_Daemon *daemon;
-	sigset_t set;
-	int signals;
-	int port = 0;
+	struct serve serve = {.answer = answer, .arg = &fake};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
-	daemon = listen_on_loopback(&fake, &port);
-	if (signals < 0 || daemon == NULL) {
-		fprintf(stderr, "cannot listen\n");
-		return EXIT_FAILURE;
-	}
-	fake.base = xasprintf("http://127.0.0.1:%d", port);
-	printf("listening %d\n", port);
-	fflush(stdout);
-	while (turn(daemon, signals))
-		;
-	/* Connections that were made to hang are never resumed, and a daemon does not stop with
-	 * such ones: the kernel ends them. */
-	_exit(EXIT_SUCCESS);
+	serve_listen(&serve);
+	fake.base = xasprintf("http://127.0.0.1:%d", serve.port);
+	serve_run(&serve);
 }

@@ -20,20 +20,15 @@
 #include "json/edge.h"
 #include "json/emit.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <microhttpd.h>
-#include <signal.h>
+#include "serve.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
 	IMAGE_TOKENS = 1105, /* one of 2048 x 4096, as OpenAI counts it */
-	UPLOAD_BYTES_MAX = 16 * 1024 * 1024,
 };
 
 struct fake {
@@ -377,9 +372,10 @@ static const char *key_of(struct MHD_Connection *c)
 	return key ? key : "-";
 }
 
-static enum MHD_Result answer(struct fake *fake, struct MHD_Connection *c, const char *method,
+static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *method,
 			      const char *path, const struct buf *body)
 {
+	struct fake *fake = arg;
 	static const char COMPANIES[] = "/v1/companies/";
 	bool is_post = strcmp(method, "POST") == 0;
 
@@ -397,92 +393,12 @@ static enum MHD_Result answer(struct fake *fake, struct MHD_Connection *c, const
 	return reply_reason(c, 404, "no such path");
 }
 
-/* Comes once with the headers, then with each part of the body, then for the answer. */
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
-				  const char *method, const char *version, const char *upload,
-				  size_t *upload_len, void **state)
-{
-	struct buf *body = *state;
-
-	(void)version;
-	if (!body) {
-		*state = xzalloc(sizeof(*body));
-		return MHD_YES;
-	}
-	if (*upload_len > 0) {
-		if (body->len + *upload_len > UPLOAD_BYTES_MAX)
-			return MHD_NO;
-		buf_append(body, upload, *upload_len);
-		*upload_len = 0;
-		return MHD_YES;
-	}
-	return answer(arg, c, method, path, body);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *c, void **state,
-			 enum MHD_RequestTerminationCode why)
-{
-	struct buf *body = *state;
-
-	(void)arg;
-	(void)c;
-	(void)why;
-	if (body)
-		buf_finish(body);
-	free(body);
-	*state = NULL;
-}
-
-/* False when it is time to end. */
-static bool turn(struct MHD_Daemon *daemon, int signals)
-{
-	fd_set in, out, bad;
-	int max = signals;
-	char skipped[256];
-
-	FD_ZERO(&in);
-	FD_ZERO(&out);
-	FD_ZERO(&bad);
-	if (MHD_get_fdset(daemon, &in, &out, &bad, &max) != MHD_YES)
-		return false;
-	FD_SET(STDIN_FILENO, &in);
-	FD_SET(signals, &in);
-	if (select(max + 1, &in, &out, &bad, NULL) < 0)
-		return errno == EINTR;
-	(void)MHD_run_from_select(daemon, &in, &out, &bad);
-	if (FD_ISSET(signals, &in))
-		return false;
-	return !FD_ISSET(STDIN_FILENO, &in) || read(STDIN_FILENO, skipped, sizeof(skipped)) > 0;
-}
-
 int main(void)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
 	struct fake fake = {.requests = BUF_INIT};
-	struct MHD_Daemon *daemon;
-	sigset_t set;
-	int signals;
+	struct serve serve = {.answer = answer, .arg = &fake};
 
 	edge_init();
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
-	daemon = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, &fake,
-				  MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED,
-				  on_completed, &fake, MHD_OPTION_END);
-	if (signals < 0 || !daemon) {
-		fprintf(stderr, "cannot listen\n");
-		return EXIT_FAILURE;
-	}
-	printf("listening %d\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
-	fflush(stdout);
-	while (turn(daemon, signals))
-		;
-	/* Connections that were made to hang are never resumed: the kernel ends them. */
-	_exit(EXIT_SUCCESS);
+	serve_listen(&serve);
+	serve_run(&serve);
 }
