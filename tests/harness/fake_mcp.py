@@ -37,12 +37,6 @@ class FakeHttp(Program):
         self.send_bytes(text.encode() + b"\n")
         self.until(lambda: self.out_lines.count("done") > done)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.dispose()
-
 
 def tools_of(s):
     return {t["name"]: t for t in s.request("tools/list")["tools"]}

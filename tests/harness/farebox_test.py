@@ -83,6 +83,12 @@ class Program:
         self._pidfd = os.pidfd_open(self.pid)
         self._selector.register(self._pidfd, selectors.EVENT_READ)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.dispose()
+
     def send_bytes(self, data):
         """Queues bytes for its stdin; they go out now as far as it takes them."""
         if self._unsent == b"" and data:
@@ -239,9 +245,6 @@ class Server(Program):
                 "protocolVersion": version, "capabilities": self.capabilities,
                 "clientInfo": self.client})
             self.notify("notifications/initialized")
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, kind, *_):
         if self._pidfd < 0:

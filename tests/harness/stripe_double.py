@@ -63,9 +63,6 @@ class Stripe(Program):
         self.port = int(self.out_lines[0].split()[1])
         self.url = "http://127.0.0.1:%d" % self.port
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, kind, *_):
         if self._pidfd < 0:
             return

@@ -29,12 +29,6 @@ class Web(Program):
     def wait_for(self, word):
         self.until(lambda: any(word in line for line in self.out_lines) or word in self.err_text())
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.dispose()
-
 
 def tools_of(s):
     return {t["name"]: t for t in s.request("tools/list")["tools"]}

@@ -1,6 +1,7 @@
 #include "api_site.h"
 
 #include "loop/loop.h"
+#include "providers/llm.h"
 #include "json/edge.h"
 
 #include "unit.h"
@@ -221,6 +222,18 @@ json_t *api_json(const struct api_site *s, const char *text)
 	ck_assert_msg(value != NULL, "%s: %s", buf_text(&b), err.text);
 	buf_finish(&b);
 	return value;
+}
+
+struct provider *api_llm(struct api_site *s, const char *config)
+{
+	struct llm_provider_parts parts = {.loop = s->loop, .http = s->http, .allow_private = true};
+	json_t *json = api_json(s, config);
+	struct err err = ERR_INIT;
+	struct provider *p = llm_provider_create(&parts, json, &err);
+
+	ck_assert_msg(p != NULL, "%s", err.text);
+	json_decref(json);
+	return p;
 }
 
 static void on_done(struct execution *x, struct provider_result *result)

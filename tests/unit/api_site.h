@@ -62,6 +62,8 @@ void api_reset(struct api_site *s);
 
 /* JSON with ' for " and @ for the server's address. */
 json_t *api_json(const struct api_site *s, const char *text);
+/* A language model at the API; the configuration is as for api_json. */
+struct provider *api_llm(struct api_site *s, const char *config);
 
 /* Runs one execution to its end; out fields are in s->result. */
 enum provider_outcome api_run(struct api_site *s, struct provider *p, const char *arguments,

@@ -18,18 +18,6 @@ static const char ANTHROPIC_ANSWER[] =
 	"{\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],"
 	"\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":10,\"output_tokens\":7}}";
 
-static struct provider *provider_of(struct api_site *s, const char *config)
-{
-	struct llm_provider_parts parts = {.loop = s->loop, .http = s->http, .allow_private = true};
-	json_t *json = api_json(s, config);
-	struct err err = ERR_INIT;
-	struct provider *p = llm_provider_create(&parts, json, &err);
-
-	ck_assert_msg(p != NULL, "%s", err.text);
-	json_decref(json);
-	return p;
-}
-
 #define TEXT_PART  "{'type':'text','text':'what is it?'}"
 #define DATA_PART  "{'type':'image_url','image_url':{'url':'data:image/png;base64,aGk='}}"
 #define URL_PART   "{'type':'image_url','image_url':{'url':'https://x.example/a.jpg','detail':'low'}}"
@@ -41,7 +29,7 @@ START_TEST(openai_gets_parts_as_they_are)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'api':'openai','base_url':'@'}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@'}");
 	api_say(&s, (struct api_reply){.body = OPENAI_ANSWER});
 	ck_assert_int_eq(api_run(&s, p, OF_USER("[" TEXT_PART "," DATA_PART "," URL_PART "]"), NULL,
 				 LONG_MS),
@@ -63,7 +51,7 @@ START_TEST(anthropic_gets_images_with_their_source)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'api':'anthropic','base_url':'@'}");
+	p = api_llm(&s, "{'api':'anthropic','base_url':'@'}");
 	api_say(&s, (struct api_reply){.body = ANTHROPIC_ANSWER});
 	ck_assert_int_eq(
 		api_run(&s, p,
@@ -105,8 +93,8 @@ START_TEST(parts_that_no_provider_reads_are_refused)
 
 	api_init(&s);
 	for (size_t i = 0; i < 2 * ARRAY_LEN(BAD); i++) {
-		p = provider_of(&s, i % 2 ? "{'api':'anthropic','base_url':'@'}"
-					  : "{'api':'openai','base_url':'@'}");
+		p = api_llm(&s, i % 2 ? "{'api':'anthropic','base_url':'@'}"
+				      : "{'api':'openai','base_url':'@'}");
 		ck_assert_msg(api_run(&s, p, BAD[i / 2], NULL, LONG_MS) == PROVIDER_INVALID, "%s",
 			      BAD[i / 2]);
 		ck_assert_str_eq(s.result.field, "messages");

@@ -52,18 +52,6 @@ static const char ANTHROPIC_STREAM[] =
 	"\"max_tokens\"},\"usage\":{\"output_tokens\":6}}\n\n"
 	"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-static struct provider *provider_of(struct api_site *s, const char *config)
-{
-	struct llm_provider_parts parts = {.loop = s->loop, .http = s->http, .allow_private = true};
-	json_t *json = api_json(s, config);
-	struct err err = ERR_INIT;
-	struct provider *p = llm_provider_create(&parts, json, &err);
-
-	ck_assert_msg(p != NULL, "%s", err.text);
-	json_decref(json);
-	return p;
-}
-
 static struct api_reply stream(const char *text, size_t piece_bytes, enum api_end end)
 {
 	return (struct api_reply){.type = "text/event-stream; charset=utf-8",
@@ -102,8 +90,8 @@ START_TEST(openai_is_asked_and_read)
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-op", 1), 0);
 	s.max_output = 77;
-	p = provider_of(&s, "{'kind':'llm','api':'openai','base_url':'@/api/v2/',"
-			    "'key':'${env:FAREBOX_TEST_KEY}','models':{'m':'vendor/m'}}");
+	p = api_llm(&s, "{'kind':'llm','api':'openai','base_url':'@/api/v2/',"
+			"'key':'${env:FAREBOX_TEST_KEY}','models':{'m':'vendor/m'}}");
 	api_say(&s, (struct api_reply){.body = OPENAI_ANSWER});
 	ck_assert_int_eq(
 		api_run(&s, p,
@@ -146,7 +134,7 @@ START_TEST(anthropic_is_asked_and_read)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-ant", 1), 0);
-	p = provider_of(&s, "{'api':'anthropic','base_url':'@','key':'${env:FAREBOX_TEST_KEY}'}");
+	p = api_llm(&s, "{'api':'anthropic','base_url':'@','key':'${env:FAREBOX_TEST_KEY}'}");
 	api_say(&s, (struct api_reply){.body = ANTHROPIC_ANSWER});
 	ck_assert_int_eq(
 		api_run(&s, p,
@@ -190,7 +178,7 @@ static void check_usage(struct api_site *s, const char *api, const char *usage, 
 					 : "{\"content\":[{\"type\":\"text\",\"text\":\"x\"}],"
 					   "\"stop_reason\":\"end_turn\"%s%s}",
 			       *usage ? ",\"usage\":" : "", usage);
-	struct provider *p = provider_of(s, config);
+	struct provider *p = api_llm(s, config);
 
 	api_reset(s);
 	api_say(s, (struct api_reply){.body = body});
@@ -254,7 +242,7 @@ START_TEST(a_stream_is_put_together_whatever_its_pieces)
 	api_init(&s);
 	for (size_t i = 0; i < 2 * ARRAY_LEN(PIECES); i++) {
 		bool is_openai = i % 2 == 0;
-		struct provider *p = provider_of(
+		struct provider *p = api_llm(
 			&s, is_openai ? "{'api':'openai','base_url':'@','stream':true}"
 				      : "{'api':'anthropic','base_url':'@','stream':true}");
 
@@ -299,7 +287,7 @@ static void check_cut(struct api_site *s, const char *api, const char *whole, co
 	CLEANUP(free_charp)
 	char *config = xasprintf("{'api':'%s','base_url':'@','stream':true}", api);
 	CLEANUP(free_charp) char *part = cut_after(whole, text);
-	struct provider *p = provider_of(s, config);
+	struct provider *p = api_llm(s, config);
 
 	api_reset(s);
 	api_say(s, stream(part, 4096, end));
@@ -342,7 +330,7 @@ START_TEST(a_stream_that_is_cut_after_its_content_is_whole)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'api':'openai','base_url':'@','stream':true}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@','stream':true}");
 	api_say(&s, stream(part, 4096, API_BREAKS));
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LONG_MS), PROVIDER_OK);
 	ck_assert(!s.result.usage.is_known);
@@ -376,14 +364,14 @@ START_TEST(a_stream_may_fail_in_words)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-op", 1), 0);
-	p = provider_of(&s, "{'api':'anthropic','base_url':'@','stream':true}");
+	p = api_llm(&s, "{'api':'anthropic','base_url':'@','stream':true}");
 	api_say(&s, stream(ANTHROPIC, 4096, API_HANGS));
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LONG_MS), PROVIDER_FAILED);
 	ck_assert_str_eq(s.result.err.text, "the provider broke off: Overloaded");
 	ck_assert(!s.result.has_begun);
 	provider_destroy(p);
-	p = provider_of(&s, "{'api':'openai','base_url':'@','stream':true,"
-			    "'key':'${env:FAREBOX_TEST_KEY}'}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@','stream':true,"
+			"'key':'${env:FAREBOX_TEST_KEY}'}");
 	api_say(&s, stream(OPENAI, 4096, API_HANGS));
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LONG_MS), PROVIDER_FAILED);
 	ck_assert_str_eq(s.result.err.text, "the provider broke off");
@@ -415,7 +403,7 @@ START_TEST(a_long_answer_may_come_at_once)
 	for (int i = 0; i < 60000; i++)
 		buf_puts(&text, "data: {\"choices\":[{\"delta\":{\"content\":\"abc\"}}]}\n\n");
 	buf_puts(&text, "data: [DONE]\n\n");
-	p = provider_of(&s, "{'api':'openai','base_url':'@','stream':true}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@','stream':true}");
 	api_say(&s, stream(buf_text(&text), 65536, API_ENDS));
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LONG_MS), PROVIDER_OK);
 	ck_assert_uint_gt(s.result.structured.len, 3 * 60000);
@@ -434,7 +422,7 @@ START_TEST(progress_is_reported_while_it_writes)
 	api_init(&s);
 	for (int i = 0; i < 4; i++)
 		buf_puts(&text, "data: {\"choices\":[{\"delta\":{\"content\":\"abc\"}}]}\n\n");
-	p = provider_of(&s, "{'api':'openai','base_url':'@','stream':true}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@','stream':true}");
 	api_say(&s, stream(buf_text(&text), 4096, API_HANGS));
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LLM_PROGRESS_MS + 500), PROVIDER_TIMEOUT);
 	ck_assert_int_eq(s.progress_count, 1);
@@ -452,7 +440,7 @@ START_TEST(a_status_says_who_is_to_blame)
 
 	api_init(&s);
 	for (int is_stream = 0; is_stream < 2; is_stream++) {
-		struct provider *p = provider_of(
+		struct provider *p = api_llm(
 			&s, is_stream ? "{'api':'openai','base_url':'@','stream':true}"
 				      : "{'api':'openai','base_url':'@'}");
 
@@ -492,14 +480,14 @@ START_TEST(the_callers_own_key_is_used_and_asked_for)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-op", 1), 0);
-	p = provider_of(&s, "{'api':'anthropic','base_url':'@/v1','byok':{'name':'ANT'},"
-			    "'key':'${env:FAREBOX_TEST_KEY}'}");
+	p = api_llm(&s, "{'api':'anthropic','base_url':'@/v1','byok':{'name':'ANT'},"
+			"'key':'${env:FAREBOX_TEST_KEY}'}");
 	api_say(&s, (struct api_reply){.body = ANTHROPIC_ANSWER});
 	ck_assert_int_eq(api_run(&s, p, HELLO, "sk-own", LONG_MS), PROVIDER_OK);
 	ck_assert(api_asked_has(&s, 0, "\nx-api-key: sk-own\n"));
 	ck_assert(!api_asked_has(&s, 0, "sk-op"));
 	provider_destroy(p);
-	p = provider_of(&s, "{'api':'openai','base_url':'@/v1','byok':{'name':'OAI'}}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@/v1','byok':{'name':'OAI'}}");
 	ck_assert_int_eq(api_run(&s, p, HELLO, NULL, LONG_MS), PROVIDER_REJECTED);
 	ck_assert_ptr_nonnull(strstr(s.result.err.text, "FAREBOX_PROVIDER_KEY_OAI"));
 	api_say(&s, (struct api_reply){.body = OPENAI_ANSWER});
@@ -544,7 +532,7 @@ START_TEST(arguments_without_a_conversation_are_refused)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'api':'openai','base_url':'@'}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@'}");
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_INVALID);
 	ck_assert_str_eq(s.result.field, "model");
 	ck_assert_int_eq(api_run(&s, p, "{'model':'m','messages':[]}", NULL, LONG_MS),
@@ -571,7 +559,7 @@ START_TEST(a_cancelled_stream_is_silent)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'api':'openai','base_url':'@','stream':true}");
+	p = api_llm(&s, "{'api':'openai','base_url':'@','stream':true}");
 	api_say(&s, stream("data: {\"choices\":[{\"delta\":{\"content\":\"abc\"}}]}\n\n", 4096,
 			   API_HANGS));
 	api_start(&s, p, HELLO, NULL, LONG_MS);
