@@ -1,0 +1,207 @@
+/*
+ * doctor: the store, the default org in it, and the caller's key. A store that is not there is not
+ * made.
+ */
+
+#include "cli/doctor.h"
+
+#include "base/limits.h"
+#include "base/secret.h"
+#include "cli/run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The folder that the store's file would be made in, or the nearest one above it. */
+static bool may_be_made(const char *path)
+{
+	CLEANUP(free_charp) char *folder = xstrdup(path);
+	char *slash;
+
+	while ((slash = strrchr(folder, '/')) != NULL) {
+		*slash = '\0';
+		if (access(*folder ? folder : "/", F_OK) == 0)
+			return access(*folder ? folder : "/", W_OK | X_OK) == 0;
+	}
+	return access(".", W_OK | X_OK) == 0;
+}
+
+static void check_missing(struct doctor *d)
+{
+	if (may_be_made(d->store))
+		doctor_add(d, FINDING_OK, "store", NULL,
+			   "%s: not there yet, made with the first call", d->store);
+	else
+		doctor_add(d, FINDING_FAIL, "store",
+			   "Set FAREBOX_STORE to a file in a folder that this user may write.",
+			   "%s: cannot be made there", d->store);
+}
+
+/* False: there is nothing to open. */
+static bool check_mode(struct doctor *d)
+{
+	CLEANUP(free_charp) char *remedy = NULL;
+	struct stat st;
+
+	if (stat(d->store, &st) != 0) {
+		if (errno == ENOENT)
+			check_missing(d);
+		else
+			doctor_add(d, FINDING_FAIL, "store",
+				   "Set FAREBOX_STORE to a file of this user's.", "%s: %s",
+				   d->store, strerror(errno));
+		return false;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		doctor_add(d, FINDING_FAIL, "store", "Set FAREBOX_STORE to a file.",
+			   "%s is not a file", d->store);
+		return false;
+	}
+	if (st.st_mode & SECRET_MODE_BAD) {
+		remedy = xasprintf("chmod 600 %s", d->store);
+		doctor_add(d, FINDING_FAIL, "store.mode", remedy,
+			   "others than its owner may get at %s (mode %04o)", d->store,
+			   (unsigned)(st.st_mode & 07777));
+	}
+	return true;
+}
+
+static void check_org(struct doctor *d, struct db *db)
+{
+	struct org_view org = {.name = NULL};
+	struct wallet_view view;
+	bool is_there = false;
+	char tokens[MONEY_TEXT_SIZE];
+
+	if (org_find_by_name(db, d->config.org_name, &is_there, &org) != DB_OK ||
+	    (is_there && wallet_view_read(db, org.id, &is_there, &view) != DB_OK)) {
+		doctor_add(d, FINDING_FAIL, "org", "Run 'farebox ledger verify'.",
+			   "the default org cannot be read: %s", db_error(db));
+	} else if (!is_there) {
+		doctor_add(d, FINDING_OK, "org", NULL,
+			   "%s: not there yet, made with the first call", d->config.org_name);
+	} else {
+		tokens_text(view.available, tokens);
+		doctor_add(d, FINDING_OK, "org", NULL, "%s: %s tokens can be spent", org.name,
+			   tokens);
+		d->has_email = org.email != NULL;
+	}
+	org_view_finish(&org);
+}
+
+/* The caller's key, where one is given. */
+static void check_api_key(struct doctor *d, struct db *db)
+{
+	static const char REMEDY[] = "Give the key that 'farebox keys create' printed, or leave it "
+				     "out to use the default org.";
+	struct err err = ERR_INIT;
+	struct caller caller;
+	char *key = NULL;
+	struct digest hash;
+	bool is_there = false;
+
+	if (!secret_from_env("FAREBOX_API_KEY", &key, &err)) {
+		doctor_add(d, FINDING_FAIL, "api_key", REMEDY, "%s", err.text);
+		return;
+	}
+	if (!key)
+		return;
+	hash = api_key_hash(slice_of(key));
+	secret_free(key);
+	if (!db)
+		doctor_add(d, FINDING_WARN, "api_key", REMEDY,
+			   "FAREBOX_API_KEY is set, and there is no store to look it up in");
+	else if (key_find_by_hash(db, &hash, &is_there, &caller) != DB_OK || !is_there)
+		doctor_add(d, FINDING_FAIL, "api_key", REMEDY,
+			   "the store does not know FAREBOX_API_KEY, or it was revoked");
+	else
+		doctor_add(d, FINDING_OK, "api_key", NULL,
+			   "FAREBOX_API_KEY is a key of this store");
+}
+
+/* A URL may have a password in it. */
+static bool is_url(const char *store)
+{
+	return strstr(store, "://") != NULL;
+}
+
+static struct db *open_store(struct doctor *d)
+{
+	struct err err = ERR_INIT;
+	struct db *db = NULL;
+	int64_t version = 0;
+	enum db_status status;
+
+	if (!is_url(d->store) && !check_mode(d))
+		return NULL;
+	status = db_open(d->store, CLI_STORE_MS, &db, &err);
+	if (status != DB_OK) {
+		doctor_add(d, FINDING_FAIL, "store",
+			   status == DB_BUSY
+				   ? "Another process holds it for long; look for one that was "
+				     "stopped."
+				   : "Set FAREBOX_STORE to a farebox store that this user may "
+				     "write.",
+			   "%s%s%s", is_url(d->store) ? "" : d->store, is_url(d->store) ? "" : ": ",
+			   err_is_set(&err) ? err.text : "is busy");
+		return NULL;
+	}
+	if (db_version_read(db, &version) != DB_OK)
+		doctor_add(d, FINDING_FAIL, "store", "Run 'farebox ledger verify'.",
+			   "cannot be read: %s", db_error(db));
+	else
+		doctor_add(d, FINDING_OK, "store", NULL, "%s, %s, tables of version %d",
+			   is_url(d->store) ? "FAREBOX_STORE" : d->store, db_engine_name(db),
+			   (int)version);
+	return db;
+}
+
+static void add_mirror(struct doctor *d, const char *gateway, const struct mirror_view *v)
+{
+	bool is_well = !v->trouble && !v->orgs_in_trouble;
+	CLEANUP(free_charp) char *orgs = NULL;
+
+	orgs = v->orgs_in_trouble
+		       ? xasprintf("; of %d orgs: %s", (int)v->orgs_in_trouble, v->org_trouble)
+		       : xstrdup("");
+	doctor_add(d, is_well ? FINDING_OK : FINDING_WARN, "stripe.meter",
+		   is_well ? NULL : "It is tried again by itself; calls do not wait for it.",
+		   "%s: %d ledger entries and %d grants are not told yet%s%s%s", gateway,
+		   (int)v->lag_entries, (int)v->lag_grants, v->trouble ? "; " : "",
+		   v->trouble ? v->trouble : "", orgs);
+}
+
+/* What Stripe's meter has not been told yet; test and live are told apart. */
+static void check_mirror(struct doctor *d, struct db *db)
+{
+	static const char *const GATEWAYS[] = {"stripe", "stripe_test"};
+
+	for (size_t i = 0; i < ARRAY_LEN(GATEWAYS); i++) {
+		struct mirror_view view = {.trouble = NULL};
+
+		if (mirror_view_read(db, GATEWAYS[i], &view) == DB_OK && view.is_started)
+			add_mirror(d, GATEWAYS[i], &view);
+		mirror_view_finish(&view);
+	}
+}
+
+void doctor_check_store(struct doctor *d)
+{
+	struct err err = ERR_INIT;
+	struct db *db = NULL;
+
+	d->store = app_choose_store(NULL, &err);
+	if (d->store)
+		db = open_store(d);
+	else
+		doctor_add(d, FINDING_FAIL, "store", "Set FAREBOX_STORE.", "%s", err.text);
+	if (db) {
+		check_org(d, db);
+		check_mirror(d, db);
+	}
+	check_api_key(d, db);
+	db_close(db);
+}
