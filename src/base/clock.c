@@ -61,6 +61,24 @@ void clock_boot_id(uint8_t out[16])
 	}
 }
 
+static struct walltime real_wall(void *arg)
+{
+	(void)arg;
+	return clock_wall();
+}
+
+static struct boottime real_boot(void *arg)
+{
+	(void)arg;
+	return clock_boot();
+}
+
+void clocks_init(struct clocks *out)
+{
+	*out = (struct clocks){.wall = real_wall, .boot = real_boot};
+	clock_boot_id(out->boot_id);
+}
+
 /* Days of the civil calendar, after Howard Hinnant's public description of the algorithm. */
 static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
 {
@@ -107,9 +125,9 @@ struct walltime walltime_of_month(int64_t month)
 	return (struct walltime){.ms = days_from_civil(month / 100, month % 100, 1) * MS_PER_DAY};
 }
 
-struct walltime walltime_next_day(struct walltime t)
+struct walltime walltime_of_day(int64_t day)
 {
-	return (struct walltime){.ms = (walltime_day(t) + 1) * INT64_C(24) * 3600 * 1000};
+	return (struct walltime){.ms = day * MS_PER_DAY};
 }
 
 struct walltime walltime_next_month(struct walltime t)

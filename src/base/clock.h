@@ -21,6 +21,18 @@ struct walltime clock_wall(void);
 struct boottime clock_boot(void);
 struct boottime boottime_after(struct boottime t, int64_t ms);
 
+/* Where a store's time comes from; another one than this machine's stands in for a second machine.
+ */
+struct clocks {
+	struct walltime (*wall)(void *arg);
+	struct boottime (*boot)(void *arg);
+	uint8_t boot_id[16];
+	void *arg;
+};
+
+/* This machine's. */
+void clocks_init(struct clocks *out);
+
 /* This boot's id, 16 bytes of /proc/sys/kernel/random/boot_id; all zero where there is none. */
 void clock_boot_id(uint8_t out[16]);
 
@@ -29,7 +41,7 @@ int64_t walltime_day(struct walltime t);
 int64_t walltime_month(struct walltime t);
 /* The first instant of the UTC month after the one of t. */
 struct walltime walltime_next_month(struct walltime t);
-struct walltime walltime_next_day(struct walltime t);
+struct walltime walltime_of_day(int64_t day);
 struct walltime walltime_of_month(int64_t month);
 
 /* "2026-11-21T08:00:00Z" and "2026-11-21". */

@@ -39,6 +39,15 @@ struct id id_make(struct id_source *s, struct walltime now)
 	return id;
 }
 
+struct walltime id_time(struct id id)
+{
+	struct walltime t = {0};
+
+	for (int i = 0; i < 6; i++)
+		t.ms = t.ms << 8 | id.b[i];
+	return t;
+}
+
 bool id_eq(struct id a, struct id b)
 {
 	return memcmp(a.b, b.b, sizeof(a.b)) == 0;

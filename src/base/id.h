@@ -30,6 +30,9 @@ struct id id_make(struct id_source *s, struct walltime now);
 bool id_eq(struct id a, struct id b);
 bool id_is_none(struct id a);
 
+/* When it was made, by the clock of who made it. */
+struct walltime id_time(struct id id);
+
 /* Text: prefix, underscore and 32 hex digits, as in call_0193.... */
 #define ID_TEXT_SIZE 48
 void id_text(const char *prefix, struct id id, char out[ID_TEXT_SIZE]);

@@ -36,6 +36,12 @@ enum {
 	STORE_WAIT_MS = 250,
 	STORE_RETRY_MS = 20,
 	HURRY_WAIT_MS = 20,
+	/* Of the wall clock against the boot clock: what is believed ahead, and not told of behind;
+	 * what moves the line that they are held against, and how often. */
+	CLOCK_AHEAD_MS = 60 * 1000,
+	CLOCK_BACK_MS = 5 * 1000,
+	CLOCK_OFF_MS = 1000,
+	CLOCK_LINE_MS = 60 * 60 * 1000,
 
 	/* The wallet. */
 	BATCH_COMMANDS_MAX = 2048,

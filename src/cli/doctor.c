@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/print.h"
+#include "cli/run.h"
 #include "json/edge.h"
 #include "json/emit.h"
 
@@ -183,11 +184,25 @@ static void doctor_finish(struct doctor *d)
 	app_config_finish(&d->config);
 }
 
+/* The one thing that is changed: the operator says that the clock is right. */
+static bool believe_clock(struct cli *cli)
+{
+	struct cmd_result result;
+
+	if (!cli_db_as_it_is(cli))
+		return false;
+	return cli_submit(
+		cli, wallet_cmd_create(WALLET_OP_BELIEVE_CLOCK, (struct caller){.org = ID_NONE}),
+		&result);
+}
+
 static int run(struct cli *cli)
 {
 	struct doctor d = {.payments = {.mode = PAYMENTS_OFF}};
 	int status;
 
+	if (cli_has(cli, "believe-clock") && !believe_clock(cli))
+		return CLI_FAILED;
 	check_log(&d);
 	check_config(&d);
 	doctor_check_store(&d);
@@ -201,6 +216,13 @@ static int run(struct cli *cli)
 	return status;
 }
 
+static const struct option_spec OPTIONS[] = {
+	{"believe-clock", NULL,
+	 "The clock of this machine is right: periods go by it, as they did before it jumped.",
+	 false},
+	{.name = NULL},
+};
+
 static const char *const EXAMPLES[] = {
 	"farebox doctor",
 	"STRIPE_SECRET_KEY_FILE=~/.config/farebox/stripe.key farebox doctor",
@@ -210,8 +232,10 @@ static const char *const EXAMPLES[] = {
 const struct command COMMAND_DOCTOR = {
 	.name = "doctor",
 	.summary = "Checks configuration, store and payments, and says what to do.",
-	.text = "It changes nothing, and uses the network only to ask Stripe, when payments go "
+	.text = "Without --believe-clock it changes nothing. It uses the network only to ask "
+		"Stripe, when payments go "
 		"through it.\nExit status 1 when a check failed; warnings do not count.",
 	.examples = EXAMPLES,
+	.options = OPTIONS,
 	.run = run,
 };

@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "cli/run.h"
+#include "wallet/clock.h"
+#include "wallet/holds.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -188,6 +190,63 @@ static void check_mirror(struct doctor *d, struct db *db)
 	}
 }
 
+/* A hold older than every call may be is of a process that is gone. */
+static void check_holds(struct doctor *d, struct db *db)
+{
+	struct hold_list list;
+	int64_t oldest_ms;
+
+	if (hold_list_read(db, &list) != DB_OK) {
+		doctor_add(d, FINDING_FAIL, "holds", "Run 'farebox ledger verify'.",
+			   "cannot be read: %s", db_error(db));
+		return;
+	}
+	oldest_ms = list.items_count ? list.items[0].age_ms : 0;
+	if (oldest_ms > CALL_DEADLINE_MS + LEASE_MS)
+		doctor_add(
+			d, FINDING_WARN, "holds",
+			"Whatever uses the store next releases those of processes that are gone, "
+			"'farebox orgs list' for one.",
+			"%d open, the oldest for %d s", (int)list.count, (int)(oldest_ms / 1000));
+	else
+		doctor_add(d, FINDING_OK, "holds", NULL, list.count ? "%d open" : "none open",
+			   (int)list.count);
+	hold_list_finish(&list);
+}
+
+static void check_clock(struct doctor *d, struct db *db)
+{
+	static const char AHEAD[] = "Set the clock right; when it is right, run 'farebox doctor "
+				    "--believe-clock'.";
+	static const char BACK[] = "Keep the clock set by NTP; 'farebox doctor --believe-clock' "
+				   "takes this note away.";
+	struct clock_belief belief;
+	struct clock_verdict now;
+	char when[WALLTIME_TEXT_SIZE];
+
+	if (clock_belief_read(db, &belief) != DB_OK)
+		return; /* told by who reads the store */
+	clock_judge(&belief, db_clocks(db), &now);
+	if (now.ahead_ms) {
+		doctor_add(d, FINDING_WARN, "clock", AHEAD,
+			   "is %lld s ahead of where the boot clock has it, and not believed: "
+			   "budgets, limits and rates go on from before",
+			   (long long)(now.ahead_ms / 1000));
+	} else if (now.back_ms || belief.back_ms) {
+		walltime_text(belief.back_seen, when);
+		doctor_add(d, FINDING_WARN, "clock", BACK, "stepped back by %lld s, seen at %s",
+			   (long long)((belief.back_ms ? belief.back_ms : now.back_ms) / 1000),
+			   belief.back_ms ? when : "this moment");
+	} else if (belief.ahead_ms) {
+		walltime_text(belief.ahead_seen, when);
+		doctor_add(d, FINDING_WARN, "clock", BACK,
+			   "was %lld s ahead, at what it called %s, and was not believed",
+			   (long long)(belief.ahead_ms / 1000), when);
+	} else {
+		doctor_add(d, FINDING_OK, "clock", NULL, "goes as the boot clock does");
+	}
+}
+
 void doctor_check_store(struct doctor *d)
 {
 	struct err err = ERR_INIT;
@@ -200,6 +259,8 @@ void doctor_check_store(struct doctor *d)
 		doctor_add(d, FINDING_FAIL, "store", "Set FAREBOX_STORE.", "%s", err.text);
 	if (db) {
 		check_org(d, db);
+		check_holds(d, db);
+		check_clock(d, db);
 		check_mirror(d, db);
 	}
 	check_api_key(d, db);

@@ -1,3 +1,4 @@
+#include "wallet/holds.h"
 #include "wallet/verify.h"
 
 #include "cli/print.h"
@@ -17,8 +18,25 @@ static void emit_lines(struct emit *e, const char *text)
 	}
 }
 
+static void emit_holds(struct emit *e, const struct hold_list *holds)
+{
+	emit_array(e);
+	for (size_t i = 0; i < holds->items_count; i++) {
+		const struct hold_view *h = &holds->items[i];
+
+		emit_object(e);
+		emit_key_id(e, "call", "call", h->id);
+		emit_key_id(e, "org", "org", h->org);
+		emit_key_text(e, "tool", h->tool);
+		emit_key_tokens(e, "tokens", h->amount);
+		emit_key_i64(e, "age_s", h->age_ms / 1000);
+		emit_object_end(e);
+	}
+	emit_array_end(e);
+}
+
 static void print_report_json(const struct cli *cli, const struct verify_report *report,
-			      const struct buf *faults)
+			      const struct hold_list *holds, const struct buf *faults)
 {
 	char root[DIGEST_TEXT_SIZE];
 	struct buf json = BUF_INIT;
@@ -31,6 +49,8 @@ static void print_report_json(const struct cli *cli, const struct verify_report 
 	emit_key_i64(&e, "orgs", report->orgs);
 	emit_key_i64(&e, "entries", report->entries);
 	emit_key_i64(&e, "open_holds", report->open_holds);
+	emit_key(&e, "oldest_holds");
+	emit_holds(&e, holds);
 	emit_key_text(&e, "root", root);
 	emit_key_i64(&e, "faults", report->faults);
 	emit_key(&e, "fault_texts");
@@ -50,7 +70,24 @@ static void add_count(struct table *t, const char *name, int64_t n)
 	pairs_add(t, name, text);
 }
 
-static void print_report(const struct verify_report *report, const struct buf *faults)
+/* Those of living processes are seconds old. */
+static void add_holds(struct table *t, const struct hold_list *holds)
+{
+	for (size_t i = 0; i < holds->items_count; i++) {
+		const struct hold_view *h = &holds->items[i];
+		char tokens[MONEY_TEXT_SIZE], call[ID_TEXT_SIZE];
+		CLEANUP(free_charp) char *text = NULL;
+
+		tokens_text(h->amount, tokens);
+		id_text("call", h->id, call);
+		text = xasprintf("%s: %s tokens for %s, %lld s old", call, tokens, h->tool,
+				 (long long)(h->age_ms / 1000));
+		pairs_add(t, i ? "" : "the oldest", text);
+	}
+}
+
+static void print_report(const struct verify_report *report, const struct hold_list *holds,
+			 const struct buf *faults)
 {
 	struct table *t = pairs_create();
 	char root[DIGEST_TEXT_SIZE];
@@ -59,6 +96,7 @@ static void print_report(const struct verify_report *report, const struct buf *f
 	add_count(t, "orgs", report->orgs);
 	add_count(t, "entries", report->entries);
 	add_count(t, "open holds", report->open_holds);
+	add_holds(t, holds);
 	pairs_add(t, "root hash", root);
 	add_count(t, "faults", report->faults);
 	table_print(t);
@@ -68,15 +106,17 @@ static void print_report(const struct verify_report *report, const struct buf *f
 static int run_verify(struct cli *cli)
 {
 	struct verify_report report = {.orgs = 0};
+	struct hold_list holds = {.count = 0};
 	struct buf faults = BUF_INIT;
 	int64_t of_payments = 0;
-	struct db *db = cli_db(cli);
+	struct db *db = cli_db_as_it_is(cli);
 	int status = CLI_OK;
 
 	if (!db)
 		return CLI_FAILED;
 	if (ledger_verify(db, &report) != DB_OK ||
-	    payments_verify(db, &of_payments, &faults) != DB_OK) {
+	    payments_verify(db, &of_payments, &faults) != DB_OK ||
+	    hold_list_read(db, &holds) != DB_OK) {
 		status = cli_fail_read(cli, db);
 	} else {
 		struct buf all = BUF_INIT;
@@ -85,12 +125,13 @@ static int run_verify(struct cli *cli)
 		buf_puts(&all, buf_text(&report.faults_text));
 		buf_puts(&all, buf_text(&faults));
 		if (cli->wants_json)
-			print_report_json(cli, &report, &all);
+			print_report_json(cli, &report, &holds, &all);
 		else
-			print_report(&report, &all);
+			print_report(&report, &holds, &all);
 		buf_finish(&all);
 		status = report.faults ? CLI_FAILED : CLI_OK;
 	}
+	hold_list_finish(&holds);
 	verify_report_finish(&report);
 	buf_finish(&faults);
 	return status;
@@ -180,7 +221,7 @@ static int run_export(struct cli *cli)
 	const char *name = cli_value(cli, "org");
 	struct export x = {.line = BUF_INIT};
 	struct org_view org = {.id = ID_NONE};
-	struct db *db = cli_db(cli);
+	struct db *db = cli_db_as_it_is(cli);
 	int status = CLI_FAILED;
 
 	if (!db || (name && !cli_find_org(cli, db, name, &org, &status)))

@@ -331,7 +331,7 @@ static bool is_idle(void *arg)
 	return wallet_is_idle(arg);
 }
 
-struct db *cli_db(struct cli *cli)
+struct db *cli_db_as_it_is(struct cli *cli)
 {
 	struct app *app = cli_app(cli);
 	struct wallet *wallet;
@@ -348,6 +348,15 @@ struct db *cli_db(struct cli *cli)
 		return NULL;
 	}
 	return wallet_db(wallet);
+}
+
+struct db *cli_db(struct cli *cli)
+{
+	struct db *db = cli_db_as_it_is(cli);
+
+	if (db)
+		wallet_sweep_now(app_wallet(cli->app));
+	return db;
 }
 
 int cli_fail_read(struct cli *cli, struct db *db)

@@ -39,6 +39,7 @@ enum db_status db_open(const char *url, int64_t wait_ms, struct db **out, struct
 		db_close(db);
 		return status;
 	}
+	clocks_init(&db->clocks);
 	*out = db;
 	return DB_OK;
 }
@@ -52,6 +53,16 @@ void db_close(struct db *db)
 			db->engine->finalize(db->stmts[i]);
 	}
 	db->engine->close(db);
+}
+
+const struct clocks *db_clocks(const struct db *db)
+{
+	return &db->clocks;
+}
+
+void db_set_clocks(struct db *db, const struct clocks *clocks)
+{
+	db->clocks = *clocks;
 }
 
 const char *db_error(const struct db *db)

@@ -48,6 +48,10 @@ const char *db_error(const struct db *db);
 /* For doctor and logs: "sqlite". */
 const char *db_engine_name(const struct db *db);
 
+/* Where the time of this store comes from; this machine's clocks unless others are set (copied). */
+const struct clocks *db_clocks(const struct db *db);
+void db_set_clocks(struct db *db, const struct clocks *clocks);
+
 /* The number of the last migration that the store has seen. */
 MUST_USE enum db_status db_version_read(struct db *db, int64_t *out);
 

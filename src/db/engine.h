@@ -17,6 +17,7 @@ struct db {
 	const struct db_engine *engine;
 	enum db_status status; /* sticky until the transaction ends */
 	bool in_transaction;
+	struct clocks clocks;
 	struct db_stmt *stmts[DB_STMTS_MAX]; /* open addressing by the address of the text */
 	char error[256];
 };

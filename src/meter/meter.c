@@ -452,6 +452,7 @@ static void note_refusal(struct meter_call *call, const struct wallet_cmd *cmd)
 {
 	call->key_limit.limit = cmd->key_limit.limit;
 	call->key_limit.used = cmd->key_limit.used;
+	call->key_limit.resets = cmd->key_limit.resets;
 	call->retry_after_ms = cmd->retry_after_ms;
 	call->seen.made = cmd->seen.made;
 	call->seen.released = cmd->seen.released;

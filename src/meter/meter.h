@@ -85,6 +85,7 @@ struct meter_call {
 	struct microusd written_off; /* used, and beyond what could be charged */
 	struct {
 		struct microusd limit, used;
+		struct walltime resets;
 	} key_limit;
 	int64_t retry_after_ms;
 	struct {

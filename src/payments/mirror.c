@@ -384,7 +384,7 @@ void mirror_init(struct payments *p)
 	m->p = p;
 	m->holder = wallet_new_id(p->wallet);
 	/* The ledger's clock. */
-	m->born = clock_wall();
+	m->born = wallet_now(p->wallet);
 	m->interval_ms = p->config.meter_interval_ms ? p->config.meter_interval_ms : MIRROR_MS;
 	m->wait_ms = m->interval_ms;
 	loop_timer_init(&m->timer, p->loop, on_timer, m);

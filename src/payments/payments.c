@@ -115,7 +115,7 @@ bool payments_is_idle(const struct payments *p)
 
 struct walltime payments_now(const struct payments *p)
 {
-	return p->config.now ? p->config.now(p->config.now_arg) : clock_wall();
+	return p->config.now ? p->config.now(p->config.now_arg) : wallet_now(p->wallet);
 }
 
 struct cents payments_fee(const struct payments *p, struct cents credit)

@@ -52,7 +52,7 @@ void flow_destroy(struct stripe_flow *f)
 
 struct walltime flow_now(const struct stripe_flow *f)
 {
-	return f->g->now ? f->g->now(f->g->now_arg) : clock_wall();
+	return f->g->now ? f->g->now(f->g->now_arg) : wallet_now(f->g->wallet);
 }
 
 static bool was_sent_before(const struct stripe_flow *f)

@@ -103,13 +103,12 @@ static void over_budget(const struct meter_call *call, struct tool_error *error)
 	emit_key_usd(&e, "used_usd", used);
 	emit_key_tokens(&e, "needed_tokens", call->needed);
 	emit_key(&e, "resets_at");
-	emit_walltime(&e, walltime_next_month(clock_wall()));
+	emit_walltime(&e, walltime_next_month(walltime_of_month(view->month)));
 	affordable(call, microusd_minus(view->prefs.budget_limit, used), &e, error);
 }
 
 static void over_key(const struct meter_call *call, bool is_daily, struct tool_error *error)
 {
-	struct walltime now = clock_wall();
 	char limit[MONEY_TEXT_SIZE], used[MONEY_TEXT_SIZE];
 	struct emit e;
 
@@ -125,7 +124,7 @@ static void over_key(const struct meter_call *call, bool is_daily, struct tool_e
 	emit_key_tokens(&e, "used_tokens", call->key_limit.used);
 	emit_key_tokens(&e, "needed_tokens", call->needed);
 	emit_key(&e, "resets_at");
-	emit_walltime(&e, is_daily ? walltime_next_day(now) : walltime_next_month(now));
+	emit_walltime(&e, call->key_limit.resets);
 	affordable(call, microusd_minus(call->key_limit.limit, call->key_limit.used), &e, error);
 }
 

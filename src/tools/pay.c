@@ -56,7 +56,7 @@ static bool open_step(struct wallet_query *query, struct db *db)
 	struct tool_call *call = tool_call_of(query);
 	struct paid *paid = call->state;
 	struct payment_list list = {.count = 0};
-	struct walltime now = clock_wall();
+	struct walltime now = wallet_now(call->tools->config.wallet);
 
 	if (payment_list_read(db, payments_gateway_name(call->tools->config.payments),
 			      call->caller.org, ID_NONE, PAY_OPEN_LOOKED_AT, &list) != DB_OK)

@@ -101,7 +101,7 @@ static bool read_day(struct tool_call *call, const char *name, int64_t *out)
 
 static void start(struct tool_call *call)
 {
-	int64_t to = walltime_day(clock_wall()), from;
+	int64_t to = walltime_day(wallet_now(call->tools->config.wallet)), from;
 	const char *by = group_by(call);
 	struct usage *u;
 

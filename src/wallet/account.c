@@ -228,6 +228,7 @@ void wallet_view_of_row(const struct db_row *row, struct wallet_view *view)
 }
 
 struct view_found {
+	struct walltime now;
 	bool is_there;
 	struct wallet_view view;
 };
@@ -239,8 +240,8 @@ static void read_view(void *arg, const struct db_row *row)
 	f->is_there = true;
 	wallet_view_of_row(row, &f->view);
 	/* A month that has passed counts nothing. */
-	if (f->view.month < walltime_month(clock_wall())) {
-		f->view.month = walltime_month(clock_wall());
+	if (f->view.month < walltime_month(f->now)) {
+		f->view.month = walltime_month(f->now);
 		f->view.captured_month = MICROUSD_ZERO;
 	}
 }
@@ -252,8 +253,8 @@ enum db_status wallet_view_read(struct db *db, struct id org, bool *out_found,
 		"SELECT org, available_microusd, held_microusd, seq, month, "
 		"captured_month_microusd, auto_reload_enabled, auto_reload_threshold_microusd, "
 		"auto_reload_amount_microusd, budget_limit_microusd FROM wallet WHERE org = $1";
+	struct view_found f = {.now = clock_of_reader(db)};
 	struct db_stmt *s = db_stmt(db, SQL);
-	struct view_found f = {0};
 	enum db_status status;
 
 	db_bind_id(s, org);

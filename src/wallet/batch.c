@@ -262,6 +262,9 @@ static void apply(struct batch *b, struct wallet_cmd *cmd)
 	case WALLET_OP_SWEEP:
 		apply_sweep(b, cmd);
 		return;
+	case WALLET_OP_BELIEVE_CLOCK:
+		apply_believe_clock(b, cmd);
+		return;
 	case WALLET_OP_RIDERS:
 		cmd->outcome = WALLET_OK;
 		return;
@@ -353,11 +356,13 @@ static void put_back(struct wallet *w, struct wallet_cmd *last_applied)
 
 enum db_status batch_run(struct wallet *w, struct batch *b)
 {
+	struct boottime began = clock_boot();
 	enum db_status status;
 	int64_t applied = 0;
 
-	b->now = clock_wall();
-	b->boot = clock_boot();
+	status = clock_begin(b);
+	if (status != DB_OK)
+		return status;
 	for (const struct wallet_cmd *cmd = w->batch.first; cmd; cmd = cmd->next)
 		collect(b, cmd);
 	status = read_all(b);
@@ -369,8 +374,7 @@ enum db_status batch_run(struct wallet *w, struct batch *b)
 		return status;
 	for (struct wallet_cmd *cmd = w->batch.first; cmd; cmd = cmd->next) {
 		apply_with_riders(b, cmd);
-		if (++applied % 64 == 0 && cmd->next &&
-		    clock_boot().ms - b->boot.ms > BATCH_MS_MAX) {
+		if (++applied % 64 == 0 && cmd->next && clock_boot().ms - began.ms > BATCH_MS_MAX) {
 			put_back(w, cmd);
 			break;
 		}

@@ -47,8 +47,8 @@ static struct moment moment_of(const struct batch *b)
 	struct moment m = {.window_ms = window_ms};
 
 	CHECK(window_ms > 0);
-	m.period = b->now.ms / window_ms;
-	m.slot = (int)(b->now.ms % window_ms * SLOTS / window_ms);
+	m.period = b->steady.ms / window_ms;
+	m.slot = (int)(b->steady.ms % window_ms * SLOTS / window_ms);
 	return m;
 }
 
@@ -212,7 +212,7 @@ bool guard_is_open(struct batch *b, struct wallet_cmd *cmd)
 	if (!cmd->is_guarded)
 		return true;
 	row = row_of(b, cmd);
-	left_ms = row->closed_until_ms - b->now.ms;
+	left_ms = row->closed_until_ms - b->steady.ms;
 	/* More than a window is left only after the clock stepped back. */
 	if (left_ms <= 0 || left_ms > b->w->config.guard.window_s * 1000)
 		return true;
@@ -230,8 +230,8 @@ static void close_if_due(struct batch *b, struct guard_row *row)
 		      (guard->released && row->released_before + row->released >= guard->released);
 
 	row->is_dirty = true;
-	if (is_due && row->closed_until_ms <= b->now.ms)
-		row->closed_until_ms = b->now.ms + guard->window_s * 1000;
+	if (is_due && row->closed_until_ms <= b->steady.ms)
+		row->closed_until_ms = b->steady.ms + guard->window_s * 1000;
 }
 
 void guard_made(struct batch *b, const struct wallet_cmd *cmd)
@@ -389,6 +389,6 @@ void guard_queue_work(struct wallet *w, struct db *db, db_row_fn *count, void *a
 	if (!w->config.guard.window_s)
 		return;
 	s = db_stmt(db, SQL);
-	db_bind_i64(s, clock_wall().ms / (w->config.guard.window_s * 1000) - 1);
+	db_bind_i64(s, wallet_now(w).ms / (w->config.guard.window_s * 1000) - 1);
 	db_queue(s, count, arg);
 }

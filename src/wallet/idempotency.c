@@ -1,6 +1,7 @@
 /*
  * The callers' idempotency keys: a table of their own, keyed by day, org and key, written only by
- * calls that carry one. Today's and yesterday's rows count, if they are not older than a day.
+ * calls that carry one. Today's and yesterday's rows count, if they are not older than a day, and
+ * so do those of days that are still to come: they were written before the clock stepped back.
  */
 
 #include "wallet/internal.h"
@@ -64,6 +65,39 @@ static struct found find(struct batch *b, const struct wallet_cmd *cmd, int64_t 
 	return f;
 }
 
+static void read_latest(void *arg, const struct db_row *row)
+{
+	*(int64_t *)arg = db_row_i64(row, "day");
+}
+
+/* The last day of which there are keys; nearly always today. */
+static int64_t latest_day(struct batch *b)
+{
+	static const char SQL[] = "SELECT day FROM idempotency ORDER BY day DESC LIMIT 1";
+
+	if (!b->has_latest_key_day) {
+		b->has_latest_key_day = true;
+		db_queue(db_stmt(b->db, SQL), read_latest, &b->latest_key_day);
+		db_wait(b->db);
+	}
+	return b->latest_key_day;
+}
+
+/* Days are looked at from the last to the first: the youngest row is the one that counts. */
+static struct found find_any(struct batch *b, const struct wallet_cmd *cmd)
+{
+	int64_t today = walltime_day(b->now), latest = latest_day(b);
+	const int64_t days[] = {latest, latest - 1, today + 1, today, today - 1};
+	struct found f = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(days) && !f.is_there; i++) {
+		/* The first two are of a clock that was far ahead. */
+		if (i < 2 ? days[i] > today + 1 : days[i] <= today || days[i] <= latest)
+			f = find(b, cmd, days[i]);
+	}
+	return f;
+}
+
 /* The overrun of a model, where there is one, and the entry that ends the hold. */
 static void read_charge(void *arg, const struct db_row *row)
 {
@@ -83,12 +117,9 @@ enum wallet_outcome idempotency_find(struct batch *b, struct wallet_cmd *cmd)
 	static const char SQL[] =
 		"SELECT amount_microusd, is_closing, hash FROM entry "
 		"WHERE org = $1 AND seq BETWEEN $2 AND $3 AND ref = $4 AND kind = 6";
-	int64_t today = walltime_day(b->now);
-	struct found f = find(b, cmd, today);
+	struct found f = find_any(b, cmd);
 	struct db_stmt *s;
 
-	if (!f.is_there)
-		f = find(b, cmd, today - 1);
 	if (!f.is_there || b->now.ms - f.at.ms >= IDEMPOTENCY_HOURS * DAY_MS / 24) {
 		free_charp(&f.result);
 		return WALLET_OK;

@@ -5,6 +5,7 @@
  * What the files of this room share: the wallet's own state, and a batch while it is applied.
  */
 
+#include "wallet/clock.h"
 #include "wallet/verify.h"
 #include "wallet/wallet.h"
 
@@ -36,12 +37,15 @@ struct wallet {
 	size_t queries_count;
 
 	struct id lease; /* ID_NONE: none is held */
-	uint8_t boot_id[16];
 	struct boottime lease_written;
 	int64_t holds_open;
 	bool sweeps; /* a sweep is queued */
 	struct wallet_query tick;
 	int64_t tick_work;
+
+	struct clocks clocks;
+	struct clock_belief clock, tick_clock;
+	bool clock_told_ahead, clock_told_back; /* in the log */
 };
 
 /* A wallet row as the batch sees it: read once, changed in memory, written once. */
@@ -87,8 +91,10 @@ struct lease_row {
 struct batch {
 	struct wallet *w;
 	struct db *db;
-	struct walltime now;
+	struct walltime now;    /* as it is believed */
+	struct walltime steady; /* the same, but it does not step back: for rates and the guard */
 	struct boottime boot;
+	struct clock_belief clock; /* the wallet's once the batch is committed */
 	struct row *rows;
 	size_t rows_count, rows_size, rows_last;
 	struct key_row *keys;
@@ -101,6 +107,9 @@ struct batch {
 	size_t rates_count, rates_size;
 	struct guard_row *guards; /* guard.c; a table by digest */
 	size_t guards_count, guards_size;
+	/* idempotency.c: the last day of which there are keys. */
+	bool has_latest_key_day;
+	int64_t latest_key_day;
 	bool lease_is_fresh; /* ours was written in this batch, or is not due */
 	/* Set by the commands. */
 	int64_t holds_delta;
@@ -152,6 +161,13 @@ void apply_key_create(struct batch *b, struct wallet_cmd *cmd);
 void apply_key_revoke(struct batch *b, struct wallet_cmd *cmd);
 void apply_preferences(struct batch *b, struct wallet_cmd *cmd);
 void apply_sweep(struct batch *b, struct wallet_cmd *cmd);
+
+/* clock.c: the time of the batch; a jump of the clock is judged, logged and noted. */
+enum db_status clock_begin(struct batch *b);
+void clock_queue_read(struct db *db, struct clock_belief *out);
+/* What time it is for who reads the store. */
+struct walltime clock_of_reader(struct db *db);
+void apply_believe_clock(struct batch *b, struct wallet_cmd *cmd);
 
 /* limits.c: the limits of a chain of keys; NULL when it has none (or the read failed: that
  * sticks). */

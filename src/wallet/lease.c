@@ -24,7 +24,7 @@ static void write_lease(struct batch *b, bool is_new)
 	db_bind_i64(s, boottime_after(b->boot, LEASE_MS).ms);
 	db_bind_id(s, b->w->lease);
 	if (is_new)
-		db_bind_blob(s, b->w->boot_id, sizeof(b->w->boot_id));
+		db_bind_blob(s, b->w->clocks.boot_id, sizeof(b->w->clocks.boot_id));
 	db_queue_write(s, is_new ? 1 : -1);
 	b->w->lease_written = b->boot;
 }
@@ -175,7 +175,7 @@ void apply_sweep(struct batch *b, struct wallet_cmd *cmd)
 	struct db_stmt *s = db_stmt(b->db, SQL);
 
 	cmd->outcome = WALLET_OK;
-	db_bind_blob(s, w->boot_id, sizeof(w->boot_id));
+	db_bind_blob(s, w->clocks.boot_id, sizeof(w->clocks.boot_id));
 	db_bind_i64(s, b->boot.ms);
 	db_bind_blob(s, w->lease.b, sizeof(w->lease.b));
 	db_queue(s, read_lease_id, &list);
@@ -208,13 +208,13 @@ void lease_count_work(struct wallet *w, struct db *db, int64_t *out)
 		"AND entry_seq IS NOT NULL LIMIT 1) AS old";
 	struct db_stmt *s = db_stmt(db, LEASES);
 
-	db_bind_blob(s, w->boot_id, sizeof(w->boot_id));
-	db_bind_i64(s, clock_boot().ms);
+	db_bind_blob(s, w->clocks.boot_id, sizeof(w->clocks.boot_id));
+	db_bind_i64(s, w->clocks.boot(w->clocks.arg).ms);
 	db_bind_blob(s, w->lease.b, sizeof(w->lease.b));
 	db_queue(s, read_count, out);
 	db_queue(db_stmt(db, ORPHANS), read_count, out);
 	s = db_stmt(db, PURGE);
-	db_bind_i64(s, walltime_day(clock_wall()) - 1);
+	db_bind_i64(s, walltime_day(wallet_now(w)) - 1);
 	db_queue(s, read_count, out);
 	guard_queue_work(w, db, read_count, out);
 }

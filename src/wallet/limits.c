@@ -106,6 +106,7 @@ enum db_status key_room_read(struct db *db, struct id key, struct microusd *out)
 		"captured_day_microusd, month, captured_month_microusd, held_microusd "
 		"FROM api_key JOIN key_limit ON key_limit.key = coalesce(api_key.root, api_key.id) "
 		"WHERE api_key.id = $1";
+	struct walltime now = clock_of_reader(db);
 	struct limit_row limit = {.exists = false};
 	struct db_stmt *s = db_stmt(db, SQL);
 	enum db_status status;
@@ -115,7 +116,7 @@ enum db_status key_room_read(struct db *db, struct id key, struct microusd *out)
 	status = db_flush(db);
 	if (status != DB_OK)
 		return status;
-	roll(clock_wall(), &limit);
+	roll(now, &limit);
 	*out = limit_room(&limit);
 	return DB_OK;
 }
@@ -127,10 +128,12 @@ enum wallet_outcome limit_check(const struct limit_row *limit, struct wallet_cmd
 
 	cmd->key_limit.used = used(limit, true);
 	cmd->key_limit.limit = l->daily;
+	cmd->key_limit.resets = walltime_of_day(limit->day + 1);
 	if (l->has_daily && microusd_cmp(amount, room(l->daily, cmd->key_limit.used)) > 0)
 		return WALLET_OVER_KEY_DAY;
 	cmd->key_limit.used = used(limit, false);
 	cmd->key_limit.limit = l->monthly;
+	cmd->key_limit.resets = walltime_next_month(walltime_of_month(limit->month));
 	if (l->has_monthly && microusd_cmp(amount, room(l->monthly, cmd->key_limit.used)) > 0)
 		return WALLET_OVER_KEY_MONTH;
 	return WALLET_OK;
@@ -262,14 +265,22 @@ static int64_t interval_us(struct rate_limit limit)
 	return (limit.per_s * US_PER_S + limit.calls - 1) / limit.calls;
 }
 
-/* When the bucket would be full after this call: the generic cell rate algorithm, its whole state
- * one time. A clock that stepped back leaves an empty bucket at worst. */
+/*
+ * When the bucket would be full after this call: the generic cell rate algorithm, its whole state
+ * one time. After another boot with another clock the bucket may be said to be full later than it
+ * can be: by a little, then it is empty; by more than it takes to fill, then that says nothing, or
+ * it would be empty until that time comes.
+ */
 static int64_t full_after(const struct batch *b, const struct rate_row *rate,
 			  struct rate_limit limit)
 {
-	int64_t now_us = b->now.ms * US_PER_MS;
-	int64_t full_us = rate->full_at_us > now_us ? rate->full_at_us : now_us;
-	int64_t most_us = now_us + interval_us(limit) * limit.calls;
+	int64_t now_us = b->steady.ms * US_PER_MS;
+	int64_t whole_us = interval_us(limit) * limit.calls;
+	int64_t most_us = now_us + whole_us;
+	int64_t full_us = rate->full_at_us;
+
+	if (full_us < now_us || full_us > most_us + whole_us)
+		full_us = now_us;
 
 	return (full_us < most_us ? full_us : most_us) + interval_us(limit);
 }
@@ -277,7 +288,7 @@ static int64_t full_after(const struct batch *b, const struct rate_row *rate,
 bool rate_has_room(struct batch *b, struct id subject, const char *tool, struct rate_limit limit,
 		   int64_t *out_wait_ms)
 {
-	int64_t now_us = b->now.ms * US_PER_MS, wait_us;
+	int64_t now_us = b->steady.ms * US_PER_MS, wait_us;
 
 	if (!limit.calls)
 		return true;

@@ -54,7 +54,10 @@ struct wallet *wallet_create(const struct wallet_config *config)
 	cmd_list_init(&w->queue);
 	cmd_list_init(&w->batch);
 	id_source_init(&w->ids);
-	clock_boot_id(w->boot_id);
+	if (config->clocks)
+		w->clocks = *config->clocks;
+	else
+		clocks_init(&w->clocks);
 	return w;
 }
 
@@ -132,7 +135,7 @@ void wallet_submit(struct wallet *w, TAKES struct wallet_cmd *cmd)
 
 struct id wallet_new_id(struct wallet *w)
 {
-	return id_make(&w->ids, clock_wall());
+	return id_make(&w->ids, wallet_now(w));
 }
 
 struct db *wallet_db(struct wallet *w)
@@ -300,8 +303,10 @@ static enum db_status try_batch(struct wallet *w)
 		db_rollback(w->db);
 	if (status == DB_UNKNOWN)
 		remember_unsure(w, &b);
-	if (status == DB_OK)
+	if (status == DB_OK) {
 		w->holds_open += b.holds_delta;
+		w->clock = b.clock;
+	}
 	if (status == DB_OK && b.wants_more_sweep)
 		wallet_submit(w, wallet_cmd_create(WALLET_OP_SWEEP, (struct caller){0}));
 	batch_finish(&b);
@@ -337,6 +342,10 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	bool is_there = false;
 
 	status = db_open(w->store, wait_ms, &w->db, &err);
+	if (status == DB_OK) {
+		db_set_clocks(w->db, &w->clocks);
+		status = clock_belief_read(w->db, &w->clock);
+	}
 	if (status == DB_OK)
 		status = org_find_by_name(w->db, w->default_org, &is_there, &org);
 	org_view_finish(&org);
@@ -472,6 +481,15 @@ bool wallet_open_now(struct wallet *w, int64_t wait_ms, struct err *err)
 	return true;
 }
 
+void wallet_sweep_now(struct wallet *w)
+{
+	int64_t retry_ms;
+
+	wallet_tick(w);
+	while (wallet_turn(w, &retry_ms))
+		;
+}
+
 void wallet_query(struct wallet *w, struct wallet_query *query)
 {
 	CHECK(!query->is_queued);
@@ -508,6 +526,7 @@ static bool tick_step(struct wallet_query *query, struct db *db)
 	struct wallet *w = container_of(query, struct wallet, tick);
 
 	w->tick_work = 0;
+	clock_queue_read(db, &w->tick_clock);
 	lease_count_work(w, db, &w->tick_work);
 	return true;
 }
@@ -515,8 +534,12 @@ static bool tick_step(struct wallet_query *query, struct db *db)
 static void tick_done(struct wallet_query *query)
 {
 	struct wallet *w = container_of(query, struct wallet, tick);
-	bool is_due = w->holds_open > 0 &&
-		      clock_boot().ms - w->lease_written.ms >= LEASE_RENEW_MS - STORE_WAIT_MS;
+	bool is_due = w->holds_open > 0 && w->clocks.boot(w->clocks.arg).ms - w->lease_written.ms >=
+						   LEASE_RENEW_MS - STORE_WAIT_MS;
+
+	/* Another process may have heard the operator's word. */
+	if (!query->is_failed)
+		w->clock = w->tick_clock;
 
 	if (w->sweeps || query->is_failed || (!is_due && !w->tick_work))
 		return;

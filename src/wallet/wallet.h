@@ -61,8 +61,9 @@ enum wallet_op {
 	WALLET_OP_KEY_CREATE,
 	WALLET_OP_KEY_REVOKE,
 	WALLET_OP_PREFERENCES,
-	WALLET_OP_RIDERS, /* runs its riders in the transaction, touches no wallet */
-	WALLET_OP_SWEEP,  /* releases the holds of processes that are gone */
+	WALLET_OP_RIDERS,        /* runs its riders in the transaction, touches no wallet */
+	WALLET_OP_SWEEP,         /* releases the holds of processes that are gone */
+	WALLET_OP_BELIEVE_CLOCK, /* the operator's word that the wall clock is right; see clock.h */
 };
 
 enum wallet_outcome {
@@ -230,8 +231,9 @@ struct wallet_cmd {
 	struct microusd written_off; /* CAPTURE that may exceed */
 	struct {
 		struct microusd limit, used; /* used: captures and open holds */
-	} key_limit;                         /* OVER_KEY_* */
-	int64_t retry_after_ms;              /* RATE_LIMITED, LOOP */
+		struct walltime resets;
+	} key_limit;            /* OVER_KEY_* */
+	int64_t retry_after_ms; /* RATE_LIMITED, LOOP */
 	struct {
 		int64_t made, released; /* within the window */
 	} seen;                         /* LOOP */
@@ -241,11 +243,12 @@ struct wallet_cmd {
 };
 
 struct wallet_config {
-	const char *store;         /* path or URL */
-	const char *default_org;   /* made on first use of a local store */
-	const char *default_email; /* NULL = none */
-	struct microusd starter;   /* granted to a new org, once */
-	struct guard_config guard; /* all 0: off */
+	const char *store;           /* path or URL */
+	const char *default_org;     /* made on first use of a local store */
+	const char *default_email;   /* NULL = none */
+	struct microusd starter;     /* granted to a new org, once */
+	struct guard_config guard;   /* all 0: off */
+	const struct clocks *clocks; /* copied; NULL: this machine's */
 };
 
 struct wallet *wallet_create(const struct wallet_config *config);
@@ -295,9 +298,16 @@ bool wallet_is_open(const struct wallet *w);
 const char *wallet_trouble(const struct wallet *w);
 
 struct id wallet_new_id(struct wallet *w);
+/* What time it is for periods and in what is stored: the wall clock, unless it is not believed
+ * (clock.h). */
+struct walltime wallet_now(const struct wallet *w);
 
-/* Opens the store now and blocks at most wait_ms; for the command line. */
+/* Opens the store now and blocks at most wait_ms; for the command line. What a process that is gone
+ * left behind is as it was: wallet_sweep_now. */
 MUST_USE bool wallet_open_now(struct wallet *w, int64_t wait_ms, struct err *err);
+/* Ends the holds of processes that are gone, in the open store; what cannot be done now is left to
+ * the next. */
+void wallet_sweep_now(struct wallet *w);
 /* The open connection for a reader on the command line (verify, export); NULL when not open. */
 struct db *wallet_db(struct wallet *w);
 
