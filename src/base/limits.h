@@ -47,6 +47,11 @@ enum {
 	BATCH_COMMANDS_MAX = 2048,
 	BATCH_MS_MAX = 50,
 	QUERY_ROWS_PER_STEP = 4096,
+	USAGE_ROWS_PER_STEP = 512,
+	/* Queries of one turn, after which the others wait for the next; long ones of an org at
+	 * once. */
+	QUERY_MS_PER_TURN = 5,
+	QUERIES_LONG_PER_ORG = 4,
 	SWEEP_HOLDS_PER_BATCH = 1024,
 	IDEMPOTENCY_KEY_BYTES_MAX = 255,
 	IDEMPOTENCY_HOURS = 24,

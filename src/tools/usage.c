@@ -127,6 +127,8 @@ static void start(struct tool_call *call)
 					    : USAGE_BY_TOOL);
 	call->state = u;
 	call->finish = usage_call_finish;
+	call->query.is_long = true;
+	call->query.org = call->caller.org;
 	tool_call_query(call, step, done);
 }
 

@@ -383,6 +383,7 @@ enum db_status batch_run(struct wallet *w, struct batch *b)
 	limits_write(b);
 	rates_write(b);
 	guards_write(b);
+	usage_sums_write(b);
 	return db_flush(b->db);
 }
 
@@ -393,5 +394,6 @@ void batch_finish(struct batch *b)
 	free(b->leases);
 	free(b->limits);
 	free(b->rates);
+	usage_sums_finish(b);
 	guards_finish(b);
 }

@@ -15,6 +15,11 @@ struct cmd_list {
 	size_t count;
 };
 
+struct query_line {
+	struct wallet_query *first, *last;
+	size_t count;
+};
+
 struct wallet {
 	struct wallet_config config;
 	char *store, *default_org, *default_email;
@@ -33,8 +38,8 @@ struct wallet {
 	struct digest unsure_head;
 	int64_t unsure_holds_delta;
 
-	struct wallet_query *queries, *queries_last;
-	size_t queries_count;
+	struct query_line queries;
+	struct query_line crowd; /* long ones that wait for others of their org */
 
 	struct id lease; /* ID_NONE: none is held */
 	struct boottime lease_written;
@@ -105,6 +110,8 @@ struct batch {
 	size_t limits_count;
 	struct rate_row *rates;
 	size_t rates_count, rates_size;
+	struct usage_sum *sums; /* usage_sums.c */
+	size_t sums_count, sums_size;
 	struct guard_row *guards; /* guard.c; a table by digest */
 	size_t guards_count, guards_size;
 	/* idempotency.c: the last day of which there are keys. */
@@ -128,6 +135,12 @@ void batch_finish(struct batch *b);
 /* The row of an org; loads it when it is not there. exists is false when there is none. */
 struct row *batch_row(struct batch *b, struct id org);
 struct row *batch_row_new(struct batch *b, struct id org);
+
+/* queries.c: steps of the queries until the time of a turn is over; true when there are more. */
+bool queries_run(struct wallet *w);
+/* The store cannot be read: those whose time is over fail, or all of them. */
+void queries_fail(struct wallet *w, bool all);
+void queries_fail_all(struct wallet *w);
 
 /* account.c: a row with all columns of the wallet table but head. */
 void wallet_view_of_row(const struct db_row *row, struct wallet_view *view);
@@ -168,6 +181,11 @@ void clock_queue_read(struct db *db, struct clock_belief *out);
 /* What time it is for who reads the store. */
 struct walltime clock_of_reader(struct db *db);
 void apply_believe_clock(struct batch *b, struct wallet_cmd *cmd);
+
+/* usage_sums.c: each entry passes by, and what it adds is written at the end. */
+void usage_sums_count(struct batch *b, const struct ledger_entry *e);
+void usage_sums_write(struct batch *b);
+void usage_sums_finish(struct batch *b);
 
 /* limits.c: the limits of a chain of keys; NULL when it has none (or the read failed: that
  * sticks). */

@@ -133,6 +133,7 @@ bool batch_entry(struct batch *b, struct row *row, const struct entry_values *v,
 	row->head = e.hash;
 	row->is_dirty = true;
 	b->last_org = row->view.org;
+	usage_sums_count(b, &e);
 	if (out_receipt)
 		*out_receipt = e.hash;
 	return true;

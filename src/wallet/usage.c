@@ -5,16 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Entries are in order of seq; their times may be out of order by as much as wall clocks of
- * machines differ, so the backward read goes on a little behind the first day. */
-#define SLACK_MS INT64_C(3600000)
-#define DAY_MS   (INT64_C(24) * 3600 * 1000)
+#define QUARTER_MS INT64_C(900000)
 
-struct step {
-	struct usage *u;
-	int64_t rows;
-	bool is_over;
-};
+int64_t usage_quarter(struct walltime t)
+{
+	/* Before 1970 there were no calls. */
+	return t.ms / QUARTER_MS;
+}
 
 void usage_init(struct usage *u, struct id org, int64_t day_from, int64_t day_to, enum usage_by by)
 {
@@ -23,7 +20,8 @@ void usage_init(struct usage *u, struct id org, int64_t day_from, int64_t day_to
 		.day_from = day_from,
 		.day_to = day_to,
 		.by = by,
-		.next_seq = INT64_MAX,
+		.quarter = day_from * USAGE_QUARTERS_PER_DAY,
+		.tool = xstrdup(""),
 	};
 }
 
@@ -32,6 +30,7 @@ void usage_finish(struct usage *u)
 	for (size_t i = 0; i < u->groups_count; i++)
 		free(u->groups[i].name);
 	free(u->groups);
+	free_charp(&u->tool);
 	u->groups = NULL;
 	u->groups_count = 0;
 }
@@ -59,72 +58,70 @@ static struct usage_group *group(struct usage *u, const char *name)
 	return &u->groups[low];
 }
 
-static void count_entry(struct usage_group *g, enum entry_kind kind, struct microusd amount,
-			bool is_closing)
+static void add_up(struct usage_group *to, const struct usage_group *more)
 {
-	/* What a model used beyond its hold is an entry beside the one that ends the call. */
-	if (!is_closing) {
-		g->amount = microusd_plus_capped(g->amount, amount);
-		return;
-	}
-	g->calls++;
-	if (kind == ENTRY_CAPTURE) {
-		g->charged++;
-		g->amount = microusd_plus_capped(g->amount, amount);
-	} else {
-		g->refunded++;
-		g->refunded_amount = microusd_plus_capped(g->refunded_amount, amount);
-	}
+	to->calls += more->charged + more->refunded;
+	to->charged += more->charged;
+	to->refunded += more->refunded;
+	to->amount = microusd_plus_capped(to->amount, more->amount);
+	to->refunded_amount = microusd_plus_capped(to->refunded_amount, more->refunded_amount);
 }
 
-static void read_entry(void *arg, const struct db_row *row)
+static void read_sum(void *arg, const struct db_row *row)
 {
-	struct step *step = arg;
-	struct usage *u = step->u;
-	int64_t at_ms = db_row_walltime(row, "at_ms").ms;
-	enum entry_kind kind = (enum entry_kind)db_row_i64(row, "kind");
-	bool is_closing = db_row_bool(row, "is_closing");
-	struct microusd amount = db_row_microusd(row, "amount_microusd");
-	char day[WALLTIME_TEXT_SIZE];
+	struct usage *u = arg;
+	const struct usage_group sum = {
+		.charged = db_row_i64(row, "charged"),
+		.refunded = db_row_i64(row, "refunded"),
+		.amount = db_row_microusd(row, "charged_microusd"),
+		.refunded_amount = db_row_microusd(row, "refunded_microusd"),
+	};
 	const char *name = NULL;
+	char day[WALLTIME_TEXT_SIZE];
 
-	step->rows++;
-	u->next_seq = db_row_i64(row, "seq");
-	if (at_ms < u->day_from * DAY_MS - SLACK_MS)
-		step->is_over = true;
-	if (at_ms < u->day_from * DAY_MS || at_ms >= (u->day_to + 1) * DAY_MS ||
-	    (!is_closing && kind != ENTRY_CAPTURE))
-		return;
+	u->rows++;
+	u->quarter = db_row_i64(row, "quarter");
+	u->key = db_row_id(row, "api_key");
+	if (strcmp(u->tool, db_row_text(row, "tool")) != 0) {
+		free(u->tool);
+		u->tool = xstrdup(db_row_text(row, "tool"));
+	}
 	switch (u->by) {
 	case USAGE_BY_TOOL:
-		name = db_row_text(row, "tool");
+		name = u->tool;
 		break;
 	case USAGE_BY_DAY:
-		day_text(walltime_day((struct walltime){at_ms}), day);
+		day_text(u->quarter / USAGE_QUARTERS_PER_DAY, day);
 		name = day;
 		break;
 	case USAGE_BY_KEY:
 		name = db_row_text(row, "prefix");
 		break;
 	}
-	count_entry(group(u, name ? name : "local"), kind, amount, is_closing);
-	count_entry(&u->totals, kind, amount, is_closing);
+	add_up(group(u, name ? name : "local"), &sum);
+	add_up(&u->totals, &sum);
 }
 
 bool usage_step(struct usage *u, struct db *db)
 {
+	/* The first comparison is what the index is used for; the second takes up the place. */
 	static const char SQL[] =
-		"SELECT seq, kind, entry.tool AS tool, amount_microusd, is_closing, at_ms, "
-		"api_key.prefix AS prefix FROM entry LEFT JOIN api_key "
-		"ON api_key.id = entry.api_key "
-		"WHERE entry.org = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
-	struct step step = {.u = u};
+		"SELECT quarter, usage_sum.tool AS tool, usage_sum.api_key AS api_key, charged, "
+		"refunded, charged_microusd, refunded_microusd, prefix "
+		"FROM usage_sum LEFT JOIN api_key ON api_key.id = usage_sum.api_key "
+		"WHERE usage_sum.org = $1 AND "
+		"(quarter, usage_sum.tool, usage_sum.api_key) > ($2, $3, $4) AND quarter < $5 "
+		"ORDER BY quarter, usage_sum.tool, usage_sum.api_key LIMIT $6";
 	struct db_stmt *s = db_stmt(db, SQL);
 
+	u->rows = 0;
 	db_bind_id(s, u->org);
-	db_bind_i64(s, u->next_seq);
-	db_bind_i64(s, QUERY_ROWS_PER_STEP);
-	db_queue(s, read_entry, &step);
+	db_bind_i64(s, u->quarter);
+	db_bind_text(s, u->tool);
+	db_bind_blob(s, u->key.b, sizeof(u->key.b));
+	db_bind_i64(s, (u->day_to + 1) * USAGE_QUARTERS_PER_DAY);
+	db_bind_i64(s, USAGE_ROWS_PER_STEP);
+	db_queue(s, read_sum, u);
 	u->status = db_flush(db);
-	return u->status != DB_OK || step.is_over || step.rows < QUERY_ROWS_PER_STEP;
+	return u->status != DB_OK || u->rows < USAGE_ROWS_PER_STEP;
 }

@@ -2,9 +2,10 @@
 #define WALLET_USAGE_H
 
 /*
- * What an org's calls cost, from its ledger: a call counts when its hold ends (captured, released
- * or expired); refused calls never had one. A long read: usage_step reads at most
- * QUERY_ROWS_PER_STEP entries and is called until it returns true.
+ * What an org's calls cost: a call counts when its hold ends (captured, released or expired);
+ * refused calls never had one. Read from sums that are kept as calls end, so that a month costs its
+ * quarters of an hour and not its calls. A long read all the same: usage_step reads at most
+ * USAGE_ROWS_PER_STEP sums and is called until it returns true.
  */
 
 #include "wallet/wallet.h"
@@ -34,9 +35,16 @@ struct usage {
 	size_t groups_count;
 	struct usage_group totals; /* name is NULL */
 	enum db_status status;
-	/* Place. */
-	int64_t next_seq;
+	/* Place: the last sum that was read. */
+	int64_t quarter;
+	char *tool;
+	struct id key;
+	int64_t rows;
 };
+
+/* Quarters of an hour since 1970, UTC; days begin with a multiple of USAGE_QUARTERS_PER_DAY. */
+#define USAGE_QUARTERS_PER_DAY INT64_C(96)
+int64_t usage_quarter(struct walltime t);
 
 void usage_init(struct usage *u, struct id org, int64_t day_from, int64_t day_to, enum usage_by by);
 bool usage_step(struct usage *u, struct db *db);

@@ -1,6 +1,7 @@
 #include "wallet/verify.h"
 
 #include "wallet/internal.h"
+#include "wallet/usage.h"
 
 #include <search.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@ struct verifier {
 	struct digest head;
 	int64_t seq;
 	struct wallet_view sums;
+	struct usage_group usage;
 	bool took_back; /* a refund or dispute: only then may available be negative */
 	void *open;     /* search tree of struct open_hold */
 	size_t open_count;
@@ -116,6 +118,22 @@ static void check_sums(struct verifier *v, const struct ledger_entry *e)
 		fault(v->report, "entry %lld: available falls below zero", (long long)e->seq);
 }
 
+/* What ended, as the sums of usage should have it. */
+static void check_usage(struct verifier *v, const struct ledger_entry *e)
+{
+	struct usage_group *u = &v->usage;
+
+	if (!e->tool || (!e->is_closing && e->kind != ENTRY_CAPTURE))
+		return;
+	if (e->kind == ENTRY_CAPTURE) {
+		u->charged += e->is_closing;
+		u->amount = microusd_plus_capped(u->amount, e->amount);
+	} else {
+		u->refunded++;
+		u->refunded_amount = microusd_plus_capped(u->refunded_amount, e->amount);
+	}
+}
+
 /* The wallet row and the open holds of an org, as the store has them. */
 struct stored {
 	bool has_row;
@@ -123,6 +141,7 @@ struct stored {
 	struct digest head;
 	int64_t holds;
 	struct microusd held;
+	struct usage_group usage;
 };
 
 static void read_wallet(void *arg, const struct db_row *row)
@@ -136,6 +155,23 @@ static void read_wallet(void *arg, const struct db_row *row)
 	stored->view.seq = db_row_i64(row, "seq");
 	if (head.len == sizeof(stored->head.b))
 		memcpy(stored->head.b, head.p, head.len);
+}
+
+static void read_usage(void *arg, const struct db_row *row)
+{
+	struct usage_group *u = arg;
+
+	u->charged = db_row_i64(row, "charged");
+	u->refunded = db_row_i64(row, "refunded");
+	u->amount = db_row_microusd(row, "amount");
+	u->refunded_amount = db_row_microusd(row, "refunded_amount");
+}
+
+static bool is_same_usage(const struct usage_group *a, const struct usage_group *b)
+{
+	return a->charged == b->charged && a->refunded == b->refunded &&
+	       microusd_cmp(a->amount, b->amount) == 0 &&
+	       microusd_cmp(a->refunded_amount, b->refunded_amount) == 0;
 }
 
 struct hold_check {
@@ -169,6 +205,11 @@ static void close_org(struct verifier *v)
 	static const char WALLET[] =
 		"SELECT available_microusd, held_microusd, seq, head FROM wallet WHERE org = $1";
 	static const char HOLDS[] = "SELECT id, amount_microusd FROM hold WHERE org = $1";
+	static const char USAGE[] =
+		"SELECT coalesce(sum(charged), 0) AS charged, coalesce(sum(refunded), 0) AS "
+		"refunded, coalesce(sum(charged_microusd), 0) AS amount, "
+		"coalesce(sum(refunded_microusd), 0) AS refunded_amount FROM usage_sum "
+		"WHERE org = $1";
 	struct stored stored = {0};
 	struct hold_check check = {.verifier = v, .stored = &stored};
 	char name[ID_TEXT_SIZE];
@@ -183,6 +224,9 @@ static void close_org(struct verifier *v)
 	s = db_stmt(v->db, HOLDS);
 	db_bind_id(s, v->org);
 	db_queue(s, read_hold, &check);
+	s = db_stmt(v->db, USAGE);
+	db_bind_id(s, v->org);
+	db_queue(s, read_usage, &stored.usage);
 	if (db_flush(v->db) != DB_OK)
 		fault(v->report, "%s: cannot be read", name);
 	if (!stored.has_row)
@@ -197,6 +241,8 @@ static void close_org(struct verifier *v)
 	if (stored.holds != (int64_t)v->open_count)
 		fault(v->report, "%s: %lld holds are open, the ledger has %zu", name,
 		      (long long)stored.holds, v->open_count);
+	if (!is_same_usage(&stored.usage, &v->usage))
+		fault(v->report, "%s: the sums of usage are not those of its entries", name);
 	v->report->open_holds += stored.holds;
 	v->report->orgs++;
 	buf_append(&v->heads, v->head.b, sizeof(v->head.b));
@@ -214,6 +260,7 @@ static void open_org(struct verifier *v, struct id org)
 	v->head = (struct digest){0};
 	v->seq = 0;
 	v->sums = (struct wallet_view){.org = org};
+	v->usage = (struct usage_group){0};
 	v->took_back = false;
 }
 
@@ -235,6 +282,7 @@ static void check_entry(void *arg, const struct ledger_entry *e)
 		fault(v->report, "%s: entry %lld breaks the chain", name, (long long)e->seq);
 	v->head = e->hash;
 	v->seq = e->seq;
+	check_usage(v, e);
 	check_sums(v, e);
 	if (e->kind == ENTRY_HOLD || e->kind == ENTRY_CAPTURE || e->kind == ENTRY_RELEASE ||
 	    e->kind == ENTRY_EXPIRE)

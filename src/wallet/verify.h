@@ -5,8 +5,8 @@
  * The ledger proves itself. For each org: the hash chain is whole, the sums of the entries are the
  * wallet row, held is the sum of the open holds, every hold ends exactly once, available is not
  * negative unless a refund or dispute took money that was spent; what a limited key is said to hold
- * is the sum of its open holds. Payments have exactly one grant
- * (a check that the payments room adds through its own function on the command line).
+ * is the sum of its open holds; the sums of usage are those of the entries. Payments have exactly
+ * one grant (a check that the payments room adds through its own function on the command line).
  *
  * Reads in one consistent view.
  */

@@ -160,7 +160,7 @@ void wallet_hurry(struct wallet *w)
 
 bool wallet_is_idle(const struct wallet *w)
 {
-	return !w->queue.first && !w->batch.first && !w->queries;
+	return !w->queue.first && !w->batch.first && !w->queries.first;
 }
 
 /*
@@ -372,51 +372,8 @@ static void store_failed(struct wallet *w, enum db_status status, int64_t *out_r
 	/* The queue first: what the batch's callbacks put into it to clean up must stay. */
 	expire(w, &w->queue, is_broken);
 	expire(w, &w->batch, is_broken);
-	if (w->batch.first || w->queue.first || w->queries)
+	if (w->batch.first || w->queue.first || w->queries.first)
 		*out_retry_ms = STORE_RETRY_MS;
-}
-
-static void query_done(struct wallet *w, struct wallet_query *query)
-{
-	wallet_query_cancel(w, query);
-	query->done(query);
-}
-
-/* Each query gets one step, the first in line first; one that is not finished goes to the end. A
- * done may cancel, free and add others, so nothing is kept across it. */
-static bool run_queries(struct wallet *w)
-{
-	for (size_t n = w->queries_count; n && w->queries; n--) {
-		struct wallet_query *query = w->queries;
-		bool is_done = query->step(query, w->db);
-
-		if (db_flush(w->db) != DB_OK)
-			query->is_failed = is_done = true;
-		if (is_done) {
-			query_done(w, query);
-		} else {
-			wallet_query_cancel(w, query);
-			wallet_query(w, query);
-		}
-	}
-	return w->queries != NULL;
-}
-
-static void fail_queries(struct wallet *w, bool all)
-{
-	struct boottime now = clock_boot();
-
-	for (size_t n = w->queries_count; n && w->queries; n--) {
-		struct wallet_query *query = w->queries;
-
-		wallet_query_cancel(w, query);
-		if (!all && query->deadline.ms > now.ms) {
-			wallet_query(w, query);
-			continue;
-		}
-		query->is_failed = true;
-		query->done(query);
-	}
 }
 
 void wallet_destroy(struct wallet *w)
@@ -429,8 +386,7 @@ void wallet_destroy(struct wallet *w)
 		cmd->outcome = WALLET_UNAVAILABLE;
 		finish_cmd(cmd);
 	}
-	while (w->queries)
-		fail_queries(w, true);
+	queries_fail_all(w);
 	drop_lease(w);
 	db_close(w->db);
 	free(w->store);
@@ -459,13 +415,13 @@ bool wallet_turn(struct wallet *w, int64_t *out_retry_ms)
 	if (status != DB_OK) {
 		store_failed(w, status, out_retry_ms);
 		if (!w->db) {
-			fail_queries(w, status != DB_BUSY);
+			queries_fail(w, status != DB_BUSY);
 			return false;
 		}
 	} else {
 		finish_batch(w);
 	}
-	return run_queries(w) || (status == DB_OK && w->queue.first);
+	return queries_run(w) || (status == DB_OK && w->queue.first);
 }
 
 bool wallet_open_now(struct wallet *w, int64_t wait_ms, struct err *err)
@@ -488,37 +444,6 @@ void wallet_sweep_now(struct wallet *w)
 	wallet_tick(w);
 	while (wallet_turn(w, &retry_ms))
 		;
-}
-
-void wallet_query(struct wallet *w, struct wallet_query *query)
-{
-	CHECK(!query->is_queued);
-	query->is_failed = false;
-	query->is_queued = true;
-	query->next = NULL;
-	query->prev = w->queries_last;
-	if (w->queries_last)
-		w->queries_last->next = query;
-	else
-		w->queries = query;
-	w->queries_last = query;
-	w->queries_count++;
-}
-
-void wallet_query_cancel(struct wallet *w, struct wallet_query *query)
-{
-	if (!query->is_queued)
-		return;
-	if (query->prev)
-		query->prev->next = query->next;
-	else
-		w->queries = query->next;
-	if (query->next)
-		query->next->prev = query->prev;
-	else
-		w->queries_last = query->prev;
-	query->is_queued = false;
-	w->queries_count--;
 }
 
 static bool tick_step(struct wallet_query *query, struct db *db)

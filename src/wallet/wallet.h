@@ -272,8 +272,11 @@ struct wallet_query {
 	bool (*step)(struct wallet_query *query, struct db *db);
 	void (*done)(struct wallet_query *query);
 	struct boottime deadline;
+	bool is_long;  /* of many steps: QUERIES_LONG_PER_ORG of an org go at once */
+	struct id org; /* of a long one */
 	bool is_failed;
 	bool is_queued;
+	bool waits;
 	struct wallet_query *next, *prev;
 };
 
