@@ -8,11 +8,14 @@ Parts, in their order; without a name all of them run:
     unit         tests/unit, in each build: gcc release, gcc and clang with ASan and UBSan
     globals      the release holds no mutable globals
     transcripts  tests/transcripts through the real binary
+    dates        the unit tests and the transcripts at other times and in other zones, as
+                 tests/harness/at_time.py names them: month's end, 29 February, a clock change
     e2e          tests/e2e/test_*.py
     fault        tests/fault/test_*.py
     quickstart   scripts/quickstart, as a user would run it
 
---quick: one build (gcc with sanitizers) instead of three, and no globals, fault, quickstart.
+--quick: one build (gcc with sanitizers) instead of three, and no globals, dates, fault,
+quickstart.
 
 Builds go to $FAREBOX_BUILD_ROOT, by default build-test in the tree, or a temporary folder when
 the tree belongs to somebody else. A part that cannot run has failed. Warnings are errors. What a
@@ -34,13 +37,15 @@ import time
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TREE, "tests", "harness"))
 
+import at_time  # noqa: E402
 import builds  # noqa: E402
 
 DRIVER_TIMEOUT_S = 1200
 # They wait for timers most of the time: begun first, they are not what the end waits for.
 SLOW = ("test_mirror.py", "test_kill.py")
 
-PARTS = ["checks", "harness", "unit", "globals", "transcripts", "e2e", "fault", "quickstart"]
+PARTS = ["checks", "harness", "unit", "globals", "transcripts", "dates", "e2e", "fault",
+         "quickstart"]
 QUICK_PARTS = ["checks", "harness", "unit", "transcripts", "e2e"]
 
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
@@ -56,14 +61,14 @@ def counts_of_driver(status, output):
     return passed, failed
 
 
-def counts_of_unit_test(test):
+def counts_of_unit_test(is_ok, output):
     """One program of Check's: as many tests as it says, and one more when it fell over."""
-    found = CHECK_COUNTS.search(test.get("stdout", ""))
+    found = CHECK_COUNTS.search(output)
     if not found:
-        return (1, 0) if test["result"] == "OK" else (0, 1)
+        return (1, 0) if is_ok else (0, 1)
     checks, failures, errors = map(int, found.groups())
     bad = failures + errors
-    if test["result"] != "OK" and bad == 0:
+    if not is_ok and bad == 0:
         bad += 1
         checks += 1
     return checks - bad, bad
@@ -150,7 +155,9 @@ class Tests:
                 with open(os.path.join(folder, "meson-logs", "testlog.json"),
                           encoding="utf-8") as f:
                     for line in f:
-                        ok, bad = counts_of_unit_test(json.loads(line))
+                        test = json.loads(line)
+                        ok, bad = counts_of_unit_test(test["result"] == "OK",
+                                                      test.get("stdout", ""))
                         passed += ok
                         failed += bad
             except (OSError, ValueError) as e:
@@ -177,6 +184,44 @@ class Tests:
                 self.report("transcripts " + name, 0, 1, time.monotonic(), "there is no build")
             else:
                 self.drive("transcripts " + name, [program], self.environment(folder))
+
+    def programs(self, folder):
+        """(name, argv, environment, is_python, counting) of each unit test and transcript."""
+        status, output = run(["meson", "introspect", folder, "--tests"])
+        found = []
+        for test in json.loads(output) if status == 0 else []:
+            found.append((test["name"], test["cmd"], {**self.environment(folder), **test["env"]},
+                          False, lambda status, output: counts_of_unit_test(status == 0, output)))
+        player = os.path.join(TREE, "tests", "transcripts", "run.py")
+        for path in sorted(glob.glob(os.path.join(TREE, "tests", "transcripts", "*.jsonl"))):
+            found.append((os.path.basename(path), [player, path], self.environment(folder),
+                          True, counts_of_driver))
+        return found
+
+    def dates(self):
+        """In the build without sanitizers. Each program meets each instant when it begins."""
+        folder = self.build("gcc-release")
+        programs = self.programs(folder) if folder is not None else []
+        started = time.monotonic()
+        work = {}
+
+        def drive(instant, name, argv, environment, is_python, count):
+            status, output = run(*at_time.command(instant, argv, environment, is_python))
+            passed, failed = count(status, output)
+            return passed, failed, "" if not failed else "%s\n%s" % (name, output)
+
+        # They wait most of the time, as the drivers do.
+        with concurrent.futures.ThreadPoolExecutor(2 * self.jobs) as pool:
+            for instant in at_time.INSTANTS:
+                why = at_time.fault(instant) if programs else "there is no build, or no test"
+                if why:
+                    self.report("dates " + instant, 0, 1, started, why)
+                else:
+                    work[instant] = [pool.submit(drive, instant, *p) for p in programs]
+            for instant, futures in work.items():
+                done = [future.result() for future in futures]
+                self.report("dates " + instant, sum(d[0] for d in done), sum(d[1] for d in done),
+                            started, "".join(d[2] for d in done))
 
     def files(self, part):
         """The drivers tests/PART/test_*.py, some at a time."""

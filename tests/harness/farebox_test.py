@@ -7,9 +7,10 @@ $FAREBOX_BIN; the stand-ins (fake-company ...) are in $FAREBOX_FAKES, by default
         with Home() as home, home.server() as s:
             assert s.call_ok("get_token_balance")["tokens"] == 100
 
-Nothing here sleeps: all waiting is for output or exit, with a deadline.
+Nothing here sleeps: all waiting is for output or exit, with a deadline; or for a midnight.
 """
 
+import datetime
 import json
 import os
 import selectors
@@ -22,6 +23,7 @@ import tempfile
 import time
 import traceback
 
+import at_time
 import json_schema
 import ledger_audit
 
@@ -30,6 +32,7 @@ MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 TIMEOUT_S = 30
 TEST_TIMEOUT_S = 240
+ROOM_BEFORE_MIDNIGHT = datetime.timedelta(seconds=30)
 SANITIZER_SAYS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
                   "runtime error:", "check failed:")
 
@@ -439,6 +442,7 @@ class Home:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]
+        env.update(at_time.passed_on())
         env.update(self.env)
         env.update(more or {})
         return {name: value for name, value in env.items() if value is not None}
@@ -478,6 +482,19 @@ class Home:
         self.cli("ledger", "verify")
         faults = ledger_audit.audit(self.store)
         assert not faults, faults
+
+
+def wait_for_a_whole(period):
+    """Waits until midnight UTC when the day, or the month, ends before a test could be through.
+
+    For a test of what a day or a month allows: what it allows begins anew with the next.
+    """
+    now = at_time.now()
+    end = now.replace(hour=0, minute=0, second=0, microsecond=0) + datetime.timedelta(days=1)
+    assert period in ("day", "month"), period
+    if (period == "day" or end.day == 1) and end - now < ROOM_BEFORE_MIDNIGHT:
+        while at_time.now() < end:
+            time.sleep(0.02)
 
 
 class Company(Program):

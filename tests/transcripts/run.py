@@ -10,6 +10,8 @@ own, in the payments sandbox. Its lines, by their first two characters:
     ! run=grant --tokens 5
                           runs a command of farebox, which must succeed, where the line stands
     ! restart=            ends the server by closing its stdin; the next line starts another
+    ! within=month        waits for midnight where the month (day) in UTC is about to end: for a
+                          transcript of what a month (day) allows or has seen
     > {...}               sent as it stands, one line; adjacent ones go out together
     < {...}               the next message that comes, compared whole as JSON
     ~ {...}               as <, but adjacent ~ lines may come in any order
@@ -24,7 +26,8 @@ alone or within longer text; in `! run=` and `>` lines those that were seen stan
     $call2 $hash_a ...                                      likewise, by another name
     $any                                                    as a whole value, any JSON; else any text
 
-The same name stands for the same value in the whole transcript, but for $any.
+The same name stands for the same value in the whole transcript, but for $any. Nothing else of the
+wall clock is compared: $date and $date2 are what they are.
 """
 
 import glob
@@ -37,7 +40,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "harness"))
 
-from farebox_test import TIMEOUT_S, Gone, Home  # noqa: E402
+from farebox_test import TIMEOUT_S, Gone, Home, wait_for_a_whole  # noqa: E402
 
 KINDS = {
     "call": r"call_[0-9a-f]{32}",
@@ -173,6 +176,8 @@ class Player:
             self.home.cli(*shlex.split(self.filled(value)))
         elif name == "restart":
             self.stop()
+        elif name == "within":
+            wait_for_a_whole(value)
         elif re.fullmatch("[A-Z_]+", name):
             self.home.env[name] = value
         else:

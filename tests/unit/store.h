@@ -3,6 +3,7 @@
 
 /* A wallet on a file of its own, and a way to run one command to its end. */
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "wallet/account.h"
 #include "wallet/usage.h"
@@ -24,6 +25,21 @@ __attribute__((unused)) static const char *store_new(void)
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(store_path, sizeof(store_path), "%s/wallet.db", folder);
 	return store_path;
+}
+
+/*
+ * Waits until midnight UTC when the day ends before a test could be through, the month perhaps with
+ * it: for a test of what a day or a month allows, which begins anew with the next.
+ */
+__attribute__((unused)) static void store_within_a_day(void)
+{
+	const int64_t room_ms = 30 * 1000;
+	struct walltime end = walltime_next_day(clock_wall());
+
+	if (end.ms - clock_wall().ms > room_ms)
+		return;
+	while (clock_wall().ms < end.ms)
+		(void)usleep(10 * 1000);
 }
 
 __attribute__((unused)) static struct wallet *store_wallet(const char *path, int64_t starter_tokens)

@@ -23,6 +23,13 @@ static struct house house_open(int64_t starter_tokens, struct guard_config guard
 	return h;
 }
 
+/* For what a day or a month allows. */
+static struct house house_of_a_day(void)
+{
+	store_within_a_day();
+	return house_open(100, (struct guard_config){0});
+}
+
 static void house_close(struct house *h)
 {
 	store_proves_itself(h->w, -1);
@@ -161,7 +168,7 @@ static const struct guard_config NO_GUARD = {0};
 
 START_TEST(a_key_spends_its_daily_limit_to_the_last_token_and_no_more)
 {
-	struct house h = house_open(100, NO_GUARD);
+	struct house h = house_of_a_day();
 	struct id key = key_with(&h, 10, -1, NO_RATE);
 	struct held a = hold(&h, key, 6, -1), b;
 
@@ -189,7 +196,7 @@ END_TEST
 
 START_TEST(a_month_is_longer_than_its_days)
 {
-	struct house h = house_open(100, NO_GUARD);
+	struct house h = house_of_a_day();
 	struct id key = key_with(&h, 10, 15, NO_RATE);
 	struct held a = hold(&h, key, 10, -1);
 
@@ -208,7 +215,7 @@ END_TEST
 /* An agent that may rotate its key must not get a fresh limit by it. */
 START_TEST(a_rotated_key_keeps_its_limits_and_what_was_spent)
 {
-	struct house h = house_open(100, NO_GUARD);
+	struct house h = house_of_a_day();
 	struct id key = key_with(&h, 10, -1, (struct rate_limit){.calls = 4, .per_s = 86400});
 	struct held a = hold(&h, key, 3, -1), b = hold(&h, key, 3, -1);
 	struct id next;
@@ -430,7 +437,7 @@ static void assert_overrun(struct house *h, struct id key, int64_t held_tokens, 
 
 START_TEST(an_overrun_is_charged_as_far_as_everything_allows)
 {
-	struct house h = house_open(100, NO_GUARD);
+	struct house h = house_of_a_day();
 	struct id key = key_with(&h, 20, 18, NO_RATE);
 	struct wallet_cmd *cmd;
 

@@ -403,6 +403,7 @@ static void run(uint64_t start)
 
 	seed = start;
 	clock_offset_ms = 0;
+	house_mid_month();
 	m->balance = 100;
 	house_open(&h, path, NULL);
 	house_prefers(&h, false, 500, 2000, -1);

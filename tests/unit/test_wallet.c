@@ -64,6 +64,7 @@ START_TEST(a_capture_of_less_gives_the_rest_back)
 	struct wallet_cmd *hold = store_hold(w, org, 30);
 	struct ran ran;
 
+	store_within_a_day();
 	call = hold->id;
 	ran = store_run(w, hold);
 	ran = store_run(w, store_end(WALLET_OP_CAPTURE, org, call, ran.lease, 30, 12));
@@ -277,6 +278,7 @@ START_TEST(the_budget_bounds_captures_and_open_holds_together)
 	struct ran ran[200];
 	int ok = 0;
 
+	store_within_a_day();
 	ck_assert_int_eq(set_budget(w, org, 100).outcome, WALLET_OK);
 	hold = store_hold(w, org, 40);
 	call = hold->id;

@@ -236,6 +236,7 @@ static void run_model(uint64_t started)
 	struct id org = store_default_org(w);
 	struct model m = {.available = 100};
 
+	store_within_a_day();
 	seed = started;
 	m.key.daily = 100 + any(2000);
 	m.key.monthly = 100 + any(2000);
