@@ -2,15 +2,17 @@
 """The harness itself, against a stand-in for farebox: it must notice what it is there to notice."""
 
 import contextlib
+import datetime
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 
+import at_time
 import json_schema
 import ledger_audit
-from farebox_test import TREE, Company, Gone, Home, RpcError, Server, main
+from farebox_test import TREE, Company, Gone, Home, RpcError, Server, main, wait_for_a_whole
 
 STAND_IN = r'''#!/usr/bin/env python3
 import json, os, signal, sys
@@ -255,10 +257,70 @@ def test_a_transcript_that_differs_fails():
         CALL % 1 + CALL % 2 + REPLY % ("~", 1, "$any") + REPLY % ("~", 3, "$any"),
         '> {"method":"exit"}\n',
         CALL % 1 + "no such line\n" + REPLY % ("<", 1, "$call"),
+        "! within=week\n" + CALL % 1 + REPLY % ("<", 1, "$call"),
         "",
     ):
         run = play(text)
         assert run.returncode == 1 and "0 passed, 1 failed" in run.stdout, (text, run.stdout)
+
+
+@contextlib.contextmanager
+def variables(**values):
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def date_at(name, is_python):
+    """What a program sees that is started at that time, or by a program in Python that was."""
+    argv = ["date", "-u", "+%s"]
+    if is_python:
+        argv = [sys.executable, "-c",
+                "import subprocess, sys, time; import at_time, os; time.sleep(0.01);"
+                "sys.exit(subprocess.call(%r, env={**os.environ, **at_time.passed_on()}))" % argv]
+    argv, environment = at_time.command(name, argv, is_python=is_python)
+    environment["PYTHONPATH"] = os.path.join(TREE, "tests", "harness")
+    run = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, text=True, timeout=60)
+    return int(run.stdout) - int(at_time.instant(name)[0].timestamp())
+
+
+def test_a_program_sees_the_time_that_it_was_begun_at():
+    for name in at_time.INSTANTS:
+        assert 0 <= date_at(name, False) < 60, name
+    assert 0 <= date_at("kiritimati", True) < 60
+
+
+def test_a_time_that_cannot_be_had_is_a_fault():
+    assert at_time.fault("leap-day") is None
+    with variables(PATH="/nonexistent"):
+        assert "faketime is missing" in at_time.fault("leap-day")
+    with tempfile.TemporaryDirectory(prefix="farebox-test-") as folder:
+        # As where the library cannot be loaded: the program runs, in the present.
+        path = os.path.join(folder, "faketime")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('#!/bin/sh\nshift 3\nexec "$@"\n')
+        os.chmod(path, 0o755)
+        with variables(PATH=folder + ":" + os.environ["PATH"]):
+            assert "the wall clock says" in at_time.fault("leap-day")
+
+
+def offset_to(text):
+    then = datetime.datetime.fromisoformat(text + "+00:00")
+    return "%.3f" % (then - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+def test_a_day_and_a_month_that_end_are_waited_for():
+    for period, begin, end in (("day", "2027-04-29T23:59:59.8", "2027-04-30T00:00:00"),
+                               ("month", "2027-12-31T23:59:59.8", "2028-01-01T00:00:00"),
+                               ("month", "2028-02-29T23:59:59.8", "2028-03-01T00:00:00"),
+                               ("day", "2027-04-29T12:00:00", "2027-04-29T12:00:00")):
+        with variables(FAKETIME=offset_to(begin)):
+            wait_for_a_whole(period)
+            assert at_time.now().isoformat() >= end, (period, begin, at_time.now())
 
 
 main()
