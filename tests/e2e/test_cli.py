@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The command line: every subcommand, its help, its exit status, its JSON, its messages."""
 
+import datetime
 import fcntl
 import json
 import os
@@ -14,8 +15,10 @@ import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
+import at_time
 import ledger_audit
-from farebox_test import Home, Program, SANITIZER_SAYS, TREE, binary, main
+from farebox_test import (Home, Program, SANITIZER_SAYS, TREE, binary, main,
+                          wait_for_a_whole)
 
 ECHO = {
     "tools": {
@@ -304,6 +307,8 @@ def test_tools_are_listed_with_prices():
 
 
 def test_billing_is_what_agents_see():
+    wait_for_a_whole("month")
+    yesterday = (at_time.now() - datetime.timedelta(days=1)).date().isoformat()
     with Home(ECHO) as home:
         balance = home.cli("billing", "balance", "--json").json()
         with home.server() as s:
@@ -314,7 +319,7 @@ def test_billing_is_what_agents_see():
         home.cli("call", "echo_flat")
         usage = home.cli("billing", "usage", "--group-by", "tool", "--json").json()
         assert [(g["group"], g["tokens"]) for g in usage["groups"]] == [("echo_flat", 2)], usage
-        out = home.cli("billing", "usage", "--from", "2026-01-01").out
+        out = home.cli("billing", "usage", "--from", yesterday).out
         assert re.search(r"^total +1 +1 +0 +2 +0$", out, re.MULTILINE), out
         error = fault(home, "billing", "usage", "--from", "yesterday", status=1)
         assert error["field"] == "from", error

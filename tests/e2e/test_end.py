@@ -10,12 +10,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import Home, content_of, echo_tool, main, usage_of  # noqa: E402
+from farebox_test import (AT_ONCE_S, Home, content_of, echo_tool, main, usage_of,  # noqa: E402
+                          wait_for_a_whole)
 
 CONFIG = {"org": {"starter_tokens": 1000},
           "tools": {"echo": echo_tool(30), "slow": echo_tool(30, delay_ms=300),
                     "endless": echo_tool(30, delay_ms=25000)}}
-SLOW_MACHINE = 2  # tests share two cores with others
 
 
 def wait_a_moment(seconds):
@@ -44,6 +44,7 @@ def check_at_rest(home, tokens):
 
 def test_a_cancelled_call_is_released_and_heard_of_no_more():
     # openai/codex#20925 and the rule of the protocol: nothing more is sent for that id.
+    wait_for_a_whole("month")
     with Home(CONFIG) as home, home.server() as s:
         ids = [s.send_call("endless", {"n": n}) for n in range(3)]
         wait_until_held(s, 90)
@@ -138,7 +139,7 @@ def test_an_empty_session_ends_with_its_input():
         s = home.server()
         began = time.monotonic()
         s.stop()
-        assert time.monotonic() - began < SLOW_MACHINE
+        assert time.monotonic() - began < AT_ONCE_S
         s.dispose()
         assert not os.path.exists(home.store)
 
@@ -151,7 +152,7 @@ def test_what_does_not_finish_in_the_drain_time_is_released():
         began = time.monotonic()
         s.stop()
         took = time.monotonic() - began
-        assert 9 < took < 13, took
+        assert 9 < took < 10 + AT_ONCE_S, took
         assert [m["id"] for m in s.inbox] == [id]
         s.dispose()
         check_at_rest(home, 970)
@@ -165,7 +166,7 @@ def check_gone_soon(s, number=signal.SIGTERM):
     took = time.monotonic() - began
     s.check_healthy()
     assert status == 0, (status, s.err_text())
-    assert took < 1 * SLOW_MACHINE, took
+    assert took < AT_ONCE_S, took
     return took
 
 

@@ -10,7 +10,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import TIMEOUT_S, Home, echo_tool, error_of, main, usage_of  # noqa: E402
+from farebox_test import (TIMEOUT_S, Home, echo_tool, error_of, main, usage_of,  # noqa: E402
+                          wait_for_a_whole)
 
 RICH = {"starter_tokens": 1000}
 NO_GUARD = {"released": 0, "repeated": 0}
@@ -47,6 +48,7 @@ def test_200_calls_in_4_processes_cannot_pass_a_keys_limits():
     # BerriAI/litellm#34732, #23714: the overage is a multiple of the concurrency.
     for option, limit in (("--daily-tokens", "key_daily"), ("--monthly-tokens", "key_monthly")):
         config = {"org": RICH, "tools": {"echo": echo_tool(3, delay_ms=5)}}
+        wait_for_a_whole("day")
         with Home(config) as home:
             home.env["FAREBOX_API_KEY"] = make_key(home, option, "20")
             with servers(home, 4) as those:
@@ -90,13 +92,15 @@ def test_200_calls_in_4_processes_cannot_pass_a_rate():
 def test_a_rate_opens_again_when_it_says_so():
     tool = {**echo_tool(1), "rate_limit": {"calls": 1, "per_s": 1}}
     with Home({"tools": {"echo": tool}}) as home, home.server() as s:
-        assert not s.call("echo").get("isError")
+        found = s.call("echo")
+        assert not found.get("isError"), found
+        while not found.get("isError"):  # more than two where two take longer than a second
+            found = s.call("echo")
         refused = time.monotonic()
-        assert s.call_error("echo", code="RATE_LIMITED")["retry_after_s"] == 1
+        error = error_of(found)
+        assert (error["code"], error["retry_after_s"]) == ("RATE_LIMITED", 1), error
         while s.call("echo").get("isError"):
             assert time.monotonic() - refused < TIMEOUT_S
-        assert time.monotonic() - refused > 0.5
-
 
 def test_200_equal_calls_in_4_processes_are_a_loop():
     # NousResearch/hermes-agent#31443, eddiearc/larkin#236: 592 retries in 52 minutes.
@@ -117,12 +121,14 @@ def test_a_call_that_fails_is_stopped_and_let_in_again():
     config = {"guard": {"released": 3, "repeated": 0, "window_s": 1},
               "tools": {"fails": echo_tool(1, outcome="5xx")}}
     with Home(config) as home, servers(home, 2) as those:
-        codes = [those[n % 2].call_error("fails", {"a": 1})["code"] for n in range(4)]
-        assert codes == ["UPSTREAM_ERROR"] * 3 + ["LOOP_DETECTED"], codes
+        codes = []
+        while "LOOP_DETECTED" not in codes:  # more than four where four take longer than a window
+            assert len(codes) < 1000, codes
+            codes.append(those[len(codes) % 2].call_error("fails", {"a": 1})["code"])
+        assert len(codes) >= 4 and set(codes[:-1]) == {"UPSTREAM_ERROR"}, codes
         stopped = time.monotonic()
         while those[0].call_error("fails", {"a": 1})["code"] == "LOOP_DETECTED":
             assert time.monotonic() - stopped < TIMEOUT_S
-        assert time.monotonic() - stopped > 0.5
         assert those[0].balance() == 100
 
 

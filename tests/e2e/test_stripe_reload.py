@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import main  # noqa: E402
+from farebox_test import AT_ONCE_S, main  # noqa: E402
 from stripe_double import Stripe  # noqa: E402
 from stripe_till import FAILED, SUCCEEDED, Till  # noqa: E402
 
@@ -243,12 +243,12 @@ def test_reload_is_at_most_500_usd():
 def test_refused_call_does_not_wait_for_the_reload():
     with Stripe() as stripe, shop(stripe) as home, home.server() as s:
         home.save_card(s)
-        stripe.fault("delay_before", "POST", INTENTS, ms=3000)
+        stripe.fault("delay_before", "POST", INTENTS, ms=12000)
         switch_on(s, threshold=150, usd=5)
         home.wait(s, lambda: home.payments())
         began = time.monotonic()
         s.call_error("dear", code="INSUFFICIENT_CREDITS")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < AT_ONCE_S
         home.settled_balance(s, 600)
         assert [p[0] for p in home.payments()] == [SUCCEEDED]
         home.check_books()

@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
 from fake_mcp import FakeHttp, check_all_is_well, log_of, text_of, tools_of, until  # noqa: E402
-from farebox_test import Home, main, usage_of  # noqa: E402
+from farebox_test import AT_ONCE_S, Home, main, usage_of  # noqa: E402
 
 LIST_CHANGED = "notifications/tools/list_changed"
 
@@ -106,7 +106,7 @@ def test_an_open_stream_keeps_no_process_from_its_end_and_its_session_is_ended()
                 began = time.monotonic()
                 getattr(s, end)()
                 assert s.wait_exit() == 0
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < AT_ONCE_S
             site.until("session deleted")
     with Site("--streams") as site:
         assert "slow but sure" in site.home.cli("call", "up__slow", '{"ms": 1}').out
@@ -114,7 +114,7 @@ def test_an_open_stream_keeps_no_process_from_its_end_and_its_session_is_ended()
 
 
 def test_a_server_that_does_not_answer_the_end_of_its_session_delays_nobody():
-    for end, limit_s in (("stop", 1.5), ("terminate", 1)):
+    for end in ("stop", "terminate"):
         with Site("--streams", "--silent", "DELETE") as site:
             with site.home.server() as s:
                 tools_of(s)
@@ -125,7 +125,7 @@ def test_a_server_that_does_not_answer_the_end_of_its_session_delays_nobody():
                     s.notify("notifications/cancelled", {"requestId": id})
                 getattr(s, end)()
                 assert s.wait_exit() == 0
-                assert time.monotonic() - began < limit_s
+                assert time.monotonic() - began < AT_ONCE_S
             site.home.ledger_verify()
             assert site.home.query("SELECT count(*) FROM hold") == [(0,)]
 
@@ -162,14 +162,14 @@ def test_an_answer_that_breaks_off_time_and_again_ends_with_its_call():
             began = time.monotonic()
             assert s.call_error("up__slow", {"ms": 1})["code"] in ("UPSTREAM_ERROR",
                                                                   "UPSTREAM_TIMEOUT")
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 1.2 + AT_ONCE_S
             assert site.count("resumed ") > 3
             check_all_is_well(site.home, s, 0)
-    with Site("--break-off", "1", "--retry", "60000", timeout_ms=5000) as site:
+    with Site("--break-off", "1", "--retry", "60000", timeout_ms=20000) as site:
         with site.home.server() as s:
             began = time.monotonic()
             s.call_error("up__slow", {"ms": 1}, code="UPSTREAM_ERROR")
-            assert time.monotonic() - began < 2  # it will not come in time: said at once
+            assert time.monotonic() - began < AT_ONCE_S  # it will not come in time: said at once
             check_all_is_well(site.home, s, 0)
 
 

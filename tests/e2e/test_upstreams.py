@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from fake_mcp import (ANY, ERAS, FAKE, FakeHttp, check_all_is_well, config, log_of,  # noqa: E402
                       text_of, tools_of, until, upstream)
-from farebox_test import Home, RpcError, main, usage_of  # noqa: E402
+from farebox_test import AT_ONCE_S, Home, RpcError, main, usage_of  # noqa: E402
 
 
 def check_tools_and_calls(home, era="modern"):
@@ -364,7 +364,7 @@ def test_the_last_list_answers_a_new_process_at_once_also_when_the_server_is_gon
         with home.server() as s:
             began = time.monotonic()
             assert tools_of(s) == before
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 3.5  # a list is waited for 4 s
             error = s.call_error("up__echo", {"text": "x"}, code="UPSTREAM_ERROR")
             assert "up: it ended with exit status 2" in error["message"], error
             check_all_is_well(home, s, 0)
@@ -404,7 +404,7 @@ def test_a_quote_waits_for_the_tool_to_be_listed():
         began = time.monotonic()
         s.terminate()
         assert s.wait_exit() == 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_a_tool_of_a_server_that_does_not_run_is_refused_with_the_reason():
@@ -498,7 +498,7 @@ def test_a_request_that_waits_for_upstreams_may_be_cancelled_or_given_up():
             began = time.monotonic()
             s.terminate()
             assert s.wait_exit() == 0
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < AT_ONCE_S
         with home.server(env={"FAREBOX_LOG": "info"}) as s:
             s.send_call("up__echo", {"text": "x"})
             assert s.call_ok("ping")["ok"]

@@ -14,11 +14,16 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import Gone, Home, content_of, echo_tool, main, usage_of  # noqa: E402
+from farebox_test import (AT_ONCE_S, TIMEOUT_S, Gone, Home, content_of, echo_tool,  # noqa: E402
+                          main, usage_of, wait_for_a_whole)
 
 KILLS = int(os.environ.get("FAREBOX_KILLS", "40"))
 SEED = int(os.environ.get("FAREBOX_SEED", "1"))
 IN_FLIGHT = 8
+# So many answers are waited for before a kill, however slow the machine; without one it falls into
+# the start. Then a moment, in which the kill may meet any step.
+ANSWERS = (0, 1, 3, 10, 30)
+MOMENT_S = 0.06
 STARTER = 1000000
 CONFIG = {"org": {"starter_tokens": STARTER},
           "tools": {"now": echo_tool(1), "soon": echo_tool(2, delay_ms=5),
@@ -67,18 +72,24 @@ class Load:
             open_calls.pop(message["id"]).answers.append(message["result"])
         s.inbox.clear()
 
-    def run(self, s, seconds):
-        """Works for so long; then the process is killed as it stands."""
+    def run(self, s):
+        """Works until some calls are answered, and a moment more; then it is killed as it stands."""
         open_calls = {}
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        wanted = self.rng.choice(ANSWERS)
+        deadline = None
+        while deadline is None or time.monotonic() < deadline:
             while len(open_calls) < IN_FLIGHT:
                 work = self.next_work()
                 open_calls[work.send(s)] = work
+            if wanted <= 0 and deadline is None:
+                deadline = time.monotonic() + self.rng.uniform(0, MOMENT_S)
             try:
-                s.until(lambda: s.inbox, max(0.001, deadline - time.monotonic()))
+                s.until(lambda: s.inbox,
+                        TIMEOUT_S if deadline is None else max(0, deadline - time.monotonic()))
             except TimeoutError:
-                break
+                if deadline is None:
+                    raise
+            wanted -= len(s.inbox)
             self.take(s, open_calls)
         s.kill9()
         self.take(s, open_calls)
@@ -156,7 +167,7 @@ def test_kill_at_any_moment_under_load():
     with Home(CONFIG) as home:
         for n in range(KILLS):
             s = home.server()
-            load.run(s, load.rng.uniform(0.01, 0.12))
+            load.run(s)
             s.check_healthy()
             s.dispose()
             if os.path.exists(home.store) and os.path.getsize(home.store):
@@ -187,7 +198,7 @@ def test_a_sibling_that_is_killed_does_not_disturb_the_other():
         for n in range(KILLS // 4):
             ids = [survivor.send_call("soon", {"survivor": n * 100 + k}) for k in range(20)]
             s = home.server()
-            load.run(s, load.rng.uniform(0.01, 0.1))
+            load.run(s)
             s.dispose()
             for id in ids:
                 assert usage_of(survivor.wait(id))["tokens"] == 2
@@ -202,6 +213,7 @@ def test_a_sibling_that_is_killed_does_not_disturb_the_other():
 def test_holds_of_the_killed_are_released_when_their_lease_is_over():
     # In its own time: 15 s of the lease, 5 s until somebody looks.
     config = {"tools": {"endless": echo_tool(30, delay_ms=40000)}}
+    wait_for_a_whole("month")
     with Home(config) as home, home.server() as other:
         s = home.server()
         for n in range(3):
@@ -213,8 +225,8 @@ def test_holds_of_the_killed_are_released_when_their_lease_is_over():
         began = time.monotonic()
         assert other.balance() == 10
         while other.call_ok("get_token_balance")["held_tokens"]:
-            assert time.monotonic() - began < 25, "the holds are still there"
-            time.sleep(0.2)
+            assert time.monotonic() - began < 20 + TIMEOUT_S, "the holds are still there"
+            time.sleep(0.2)  # asked as seldom as a person would
         assert time.monotonic() - began > 8, "released while their owner might have lived"
         assert other.balance() == 100
         usage = other.call_ok("get_usage")["totals"]
@@ -284,7 +296,7 @@ def test_a_frozen_sibling_that_holds_the_lock_hangs_nobody():
             began = time.monotonic()
             s.call_ok("ping")
             s.request("tools/list")
-            assert time.monotonic() - began < 3, time.monotonic() - began
+            assert time.monotonic() - began < AT_ONCE_S, time.monotonic() - began
         # A new one starts, and ends, all the same.
         probe = home.server()
         probe.request("server/discover")
@@ -293,7 +305,7 @@ def test_a_frozen_sibling_that_holds_the_lock_hangs_nobody():
         began = time.monotonic()
         probe.terminate()
         probe.wait_exit(timeout=10)
-        assert time.monotonic() - began < 3, time.monotonic() - began
+        assert time.monotonic() - began < AT_ONCE_S, time.monotonic() - began
         probe.check_healthy()
         probe.dispose()
         victim.signal(signal.SIGCONT)

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from fake_mcp import (ANY, check_all_is_well, config, is_alive, log_of, text_of,  # noqa: E402
                       tools_of, until)
-from farebox_test import Home, error_of, main, usage_of  # noqa: E402
+from farebox_test import AT_ONCE_S, Home, error_of, main, usage_of  # noqa: E402
 
 
 def test_a_server_that_ends_when_it_is_asked_for_its_era_is_asked_the_older_way():
@@ -36,10 +36,10 @@ def test_a_modern_server_that_is_slow_to_start_is_modern_all_the_same():
 
 
 def test_a_list_waits_for_its_upstreams_and_no_longer_than_a_host_does():
-    with Home(config("--slow-start", "6")) as home, home.server(era="legacy") as s:
+    with Home(config("--slow-start", "12")) as home, home.server(era="legacy") as s:
         began = time.monotonic()
         assert "up__echo" not in tools_of(s)
-        assert 3 < time.monotonic() - began < 5
+        assert 3 < time.monotonic() - began < 4 + AT_ONCE_S  # it waits 4 s
         s.until(lambda: any(m.get("method") == "notifications/tools/list_changed"
                             for m in s.inbox))
         assert "up__echo" in tools_of(s)
@@ -140,10 +140,10 @@ def test_children_end_with_us():
                     elif how == "term":
                         s.terminate()
                         assert s.wait_exit() == 0
-                        assert time.monotonic() - began < 1, time.monotonic() - began
+                        assert time.monotonic() - began < AT_ONCE_S, time.monotonic() - began
                     else:
                         s.kill9()
-                    assert time.monotonic() - began < 2
+                    assert time.monotonic() - began < AT_ONCE_S
                     if how != "kill":
                         assert not any(is_alive(pid) for pid in pids), (switches, how)
                     elif not switches:
@@ -165,7 +165,7 @@ def test_sigterm_in_mid_call_releases_and_ends_in_time():
             began = time.monotonic()
             s.terminate()
             assert s.wait_exit() == 0
-            assert time.monotonic() - began < 1, time.monotonic() - began
+            assert time.monotonic() - began < AT_ONCE_S, time.monotonic() - began
             assert not any(is_alive(pid) for pid in ends_of(home))
         home.ledger_verify()
         assert home.query("SELECT count(*) FROM hold") == [(0,)]

@@ -32,6 +32,9 @@ MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 TIMEOUT_S = 30
 TEST_TIMEOUT_S = 240
+# What "at once" may take where tests share their processors. A test that uses it tells it from
+# something that takes longer still, or for ever.
+AT_ONCE_S = 5
 ROOM_BEFORE_MIDNIGHT = datetime.timedelta(seconds=30)
 SANITIZER_SAYS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
                   "runtime error:", "check failed:")

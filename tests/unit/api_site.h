@@ -28,7 +28,7 @@ struct api_reply {
 	const char *header, *value;
 };
 
-#define API_REPLIES_MAX 16
+#define API_REPLIES_MAX 32
 
 struct api_site {
 	struct loop *loop;

@@ -7,6 +7,13 @@
 #include <check.h>
 #include <stdlib.h>
 
+/*
+ * What "at once" may take where tests share their processors. It tells from what would take longer
+ * still, or for ever; what must be told from less is tried some times, and once it must be in time.
+ */
+#define UNIT_AT_ONCE_MS 5000
+#define UNIT_TRIES      20
+
 #define UNIT_MAIN(title, ...)                                                                      \
 	int main(void)                                                                             \
 	{                                                                                          \
