@@ -290,7 +290,7 @@ def test_kill_at_any_moment():
                 flow.send(s)
                 flow.settle(home, s)
             home.check_books()
-            assert time.monotonic() - began_at < 60
+            assert time.monotonic() - began_at < 200
 
 
 def test_purchase_whose_key_stripe_forgot_is_looked_for_and_not_repeated():

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "unit.h"
 #include "wallet/account.h"
 #include "wallet/usage.h"
 #include "wallet/verify.h"
@@ -20,9 +21,9 @@ static char store_path[128];
 
 __attribute__((unused)) static const char *store_new(void)
 {
-	char folder[] = "/tmp/fbx-store-XXXXXX";
+	char folder[96];
 
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	unit_folder(folder, sizeof(folder));
 	(void)snprintf(store_path, sizeof(store_path), "%s/wallet.db", folder);
 	return store_path;
 }

@@ -12,8 +12,7 @@ static char folder[64];
 
 static char *store(void)
 {
-	memcpy(folder, "/tmp/fbx-db-XXXXXX", sizeof("/tmp/fbx-db-XXXXXX"));
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	unit_folder(folder, sizeof(folder));
 	return xasprintf("%s/deep/er/wallet.db", folder);
 }
 

@@ -5,6 +5,7 @@
  * that it protects. */
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /*
@@ -13,6 +14,16 @@
  */
 #define UNIT_AT_ONCE_MS 5000
 #define UNIT_TRIES      20
+
+/* A new folder for a store, in $TMPDIR: the disk that the tests are to run on. */
+__attribute__((unused)) static void unit_folder(char *out, size_t size)
+{
+	const char *parent = getenv("TMPDIR");
+
+	ck_assert_int_lt(snprintf(out, size, "%s/fbx-store-XXXXXX", parent ? parent : "/tmp"),
+			 (int)size);
+	ck_assert_ptr_nonnull(mkdtemp(out));
+}
 
 #define UNIT_MAIN(title, ...)                                                                      \
 	int main(void)                                                                             \
