@@ -170,6 +170,10 @@ enum {
 	HTTP_CONNECT_MS = 10 * 1000,
 	HTTP_CONNECTIONS_MAX = 256, /* busy and kept */
 	HTTP_HANDLES_IDLE_MAX = 64,
+	/* How long a connection may have been idle that serves a request which is sent once.
+	 * Servers close idle ones after 5 s, some after 2 s: the closer to that, the more likely is
+	 * it that a request meets the end of its connection on the way. */
+	HTTP_ONCE_KEPT_S = 2,
 
 	/* Providers: what is sent and taken, and the time kept back from the meter's own timer, so
 	 * that a provider can still say how far it came. */

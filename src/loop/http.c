@@ -1,6 +1,7 @@
 #include "loop/http.h"
 
 #include "base/limits.h"
+#include "loop/http_sockets.h"
 #include "loop/http_transfer.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct http {
 	struct http_transfer **queued_end;
 	struct http_transfer *running;
 	struct http_transfer *fresh; /* have a piece of a body to be handed on */
+	struct http_sockets sockets;
 	/* Of transfers that are over, for those to come: a new one costs more than a reset. */
 	CURL *handles[HTTP_HANDLES_IDLE_MAX];
 	size_t handles_count;
@@ -191,6 +193,11 @@ void http_cancel(struct http_transfer *t)
 		transfer_free(t);
 }
 
+struct http_sockets *http_sockets_of(struct http *http)
+{
+	return &http->sockets;
+}
+
 CURL *http_handle_take(struct http *http)
 {
 	CURL *easy = http->handles_count ? http->handles[--http->handles_count] : curl_easy_init();
@@ -219,6 +226,7 @@ static void http_finish(struct http *http)
 	}
 	loop_timer_cancel(&http->curl_timer);
 	loop_timer_cancel(&http->kick);
+	http_sockets_finish(&http->sockets);
 	free(http->user_agent);
 	free(http);
 }
@@ -299,6 +307,21 @@ static bool deliver(struct http_transfer *t, CURLcode code)
 	return false;
 }
 
+static void run_anew(struct http_transfer *t)
+{
+	(void)curl_multi_remove_handle(t->http->multi, t->easy);
+	CHECK(curl_multi_add_handle(t->http->multi, t->easy) == CURLM_OK);
+}
+
+/* False when the client is gone after that. */
+static bool take_end(struct http_transfer *t, CURLcode code)
+{
+	if (!transfer_renew(t))
+		return deliver(t, code);
+	run_anew(t);
+	return true;
+}
+
 /* Delivers what libcurl has finished. A callback may cancel others: libcurl then forgets their
  * messages. */
 static void drain(struct http *http)
@@ -318,7 +341,7 @@ static void drain(struct http *http)
 		if (m->msg != CURLMSG_DONE)
 			continue;
 		CHECK(curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t) == CURLE_OK && t);
-		if (!deliver((struct http_transfer *)(void *)t, m->data.result))
+		if (!take_end((struct http_transfer *)(void *)t, m->data.result))
 			return;
 	}
 }

@@ -41,6 +41,11 @@ struct http_request {
 	int redirects_max;     /* 0 = none */
 	bool stays_at_origin;  /* redirects to another scheme, host or port are refused */
 	bool allow_private;
+	/* What must not run twice: a connection that breaks before the answer ends the transfer,
+	 * where another request is sent again by libcurl. So it uses no connection that was idle
+	 * for more than HTTP_ONCE_KEPT_S, and none that the other side has ended. What a redirect
+	 * leads to is another request. */
+	bool is_once;
 	bool no_proxy; /* not even with allow_private: what is sent stays on the way it was given */
 	/* NULL: the body is collected for the callback. Else each piece of it comes here first,
 	 * with status and headers, in the turn in which it arrives (the transfer may be cancelled
@@ -65,6 +70,9 @@ struct http_response {
 	const char *content_type; /* "" when there is none */
 	const char *effective_url;
 	const char *error; /* "" when HTTP_DONE */
+	/* The request has begun to leave: whatever the outcome, it may have been executed. After
+	 * redirects, the last one. */
+	bool was_sent;
 	const struct http_transfer *transfer;
 };
 

@@ -1,6 +1,7 @@
 #include "loop/http_transfer.h"
 
 #include "base/limits.h"
+#include "loop/http_sockets.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -10,6 +11,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+/* Whether the request that is under way has begun to leave: the first one, or what the last
+ * redirect led to. libcurl's own count of redirects has other repetitions in it. */
+static bool was_sent(const struct http_transfer *t)
+{
+	return t->is_sent && !(t->may_redirect && t->answer_class == '3');
+}
 
 static int status_of(const struct http_transfer *t)
 {
@@ -100,6 +109,15 @@ static bool may_follow(struct http_transfer *t, size_t start)
 	return !t->is_elsewhere;
 }
 
+/* The 2 of "HTTP/1.1 200 OK"; 1xx announce an answer only. */
+static void note_class(struct http_transfer *t, const char *p, size_t len)
+{
+	const char *space = memchr(p, ' ', len);
+
+	if (space && space + 1 < p + len && space[1] != '1')
+		t->answer_class = space[1];
+}
+
 /* One header line, terminated by CR LF, of any response in the chain. */
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
@@ -108,6 +126,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 
 	if (len >= 5 && memcmp(p, "HTTP/", 5) == 0) {
 		buf_clear(&t->headers);
+		note_class(t, p, len);
 		return len;
 	}
 	if (header_store(t, p, len))
@@ -119,36 +138,61 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct http_transfer *t = arg;
+	int fd;
 
+	/* libcurl wants to send it again: no need to connect for that. */
+	t->is_repetition = t->is_repetition || (t->is_once && was_sent(t));
 	t->is_refused = !t->allow_private &&
 			(purpose != CURLSOCKTYPE_IPCXN || !http_address_is_public(&address->addr));
-	if (t->is_refused)
+	if (t->is_repetition || t->is_refused)
 		return CURL_SOCKET_BAD;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		      address->protocol);
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		    address->protocol);
+	if (fd >= 0)
+		http_sockets_add(http_sockets_of(t->http), fd);
+	return fd;
+}
+
+/* Of a connection, which may outlive the transfer that it was opened for. */
+static int on_close(void *arg, curl_socket_t fd)
+{
+	http_sockets_remove(arg, fd);
+	return close(fd);
+}
+
+static bool is_public(const char *address)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	if (inet_pton(AF_INET, address, &in.sin_addr) == 1)
+		return http_address_is_public((const struct sockaddr *)&in);
+	return inet_pton(AF_INET6, address, &in6.sin6_addr) == 1 &&
+	       http_address_is_public((const struct sockaddr *)&in6);
 }
 
 /* Before each request, on a new connection or a kept one: a connection that was opened for a
- * transfer with allow_private must not serve one without. */
+ * transfer with allow_private must not serve one without. libcurl comes here again with a request
+ * that it sends again, for whatever reason. */
 static int on_connected(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
 	struct http_transfer *t = arg;
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-	bool is_public = false;
 
 	(void)local;
-	(void)peer_port;
-	(void)local_port;
+	t->is_refused = !t->allow_private && !is_public(peer);
+	t->is_repetition = t->is_repetition || (t->is_once && was_sent(t));
+	if (t->is_refused || t->is_repetition)
+		return CURL_PREREQFUNC_ABORT;
+	/* libcurl looks for itself before it takes a kept connection, but takes the last words of
+	 * TLS for a sign of life. */
+	t->is_stale = t->is_once && !t->requests_sent && !t->was_renewed &&
+		      http_sockets_has_ended(http_sockets_of(t->http), peer, peer_port, local_port);
+	if (t->is_stale)
+		return CURL_PREREQFUNC_ABORT;
 	t->requests_sent++;
-	if (t->allow_private)
-		return CURL_PREREQFUNC_OK;
-	if (inet_pton(AF_INET, peer, &in.sin_addr) == 1)
-		is_public = http_address_is_public((const struct sockaddr *)&in);
-	else if (inet_pton(AF_INET6, peer, &in6.sin6_addr) == 1)
-		is_public = http_address_is_public((const struct sockaddr *)&in6);
-	t->is_refused = !is_public;
-	return is_public ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+	t->is_sent = true;
+	t->answer_class = '\0';
+	return CURL_PREREQFUNC_OK;
 }
 
 #define SET(t, option, value) CHECK(curl_easy_setopt((t)->easy, option, value) == CURLE_OK)
@@ -160,12 +204,17 @@ static void set_network(struct http_transfer *t, const struct http_request *r)
 	if (ms > INT_MAX)
 		ms = INT_MAX;
 	t->allow_private = r->allow_private;
+	t->is_once = r->is_once;
+	if (r->is_once)
+		SET(t, CURLOPT_MAXAGE_CONN, (long)HTTP_ONCE_KEPT_S);
 	SET(t, CURLOPT_NOSIGNAL, 1L);
 	SET(t, CURLOPT_TIMEOUT_MS, (long)ms);
 	SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
 	SET(t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(t, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(t, CURLOPT_OPENSOCKETDATA, t);
+	SET(t, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	SET(t, CURLOPT_CLOSESOCKETDATA, http_sockets_of(t->http));
 	SET(t, CURLOPT_PREREQFUNCTION, on_connected);
 	SET(t, CURLOPT_PREREQDATA, t);
 	/* A proxy would look names up and connect for us, beyond the check of addresses. */
@@ -182,9 +231,12 @@ static void set_network(struct http_transfer *t, const struct http_request *r)
 	/* Else the end of a transfer waits for the thread that looks its name up. */
 	SET(t, CURLOPT_QUICK_EXIT, 1L);
 #endif
-	if (r->redirects_max > 0) {
+	/* This bounds how often libcurl sends a request again that asked for 100 and got 417, too.
+	 */
+	SET(t, CURLOPT_MAXREDIRS, (long)r->redirects_max);
+	t->may_redirect = r->redirects_max > 0;
+	if (t->may_redirect) {
 		SET(t, CURLOPT_FOLLOWLOCATION, 1L);
-		SET(t, CURLOPT_MAXREDIRS, (long)r->redirects_max);
 		if (r->stays_at_origin)
 			t->origin = xstrdup(r->url);
 	}
@@ -310,6 +362,15 @@ struct http_transfer *transfer_create(struct http *http, const struct http_reque
 	return t;
 }
 
+bool transfer_renew(struct http_transfer *t)
+{
+	if (!t->is_stale || t->was_renewed)
+		return false;
+	t->was_renewed = true;
+	SET(t, CURLOPT_FRESH_CONNECT, 1L);
+	return true;
+}
+
 void transfer_free(struct http_transfer *t)
 {
 	http_handle_give_back(t->http, t->easy);
@@ -337,11 +398,24 @@ static long redirects_of(const struct http_transfer *t)
 	return redirects;
 }
 
+/* The connection ended under a request that was sent, with no word of an answer. */
+static bool is_broken(const struct http_transfer *t, CURLcode code)
+{
+	return was_sent(t) && !t->answer_class &&
+	       (t->is_repetition || code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
+		code == CURLE_SEND_ERROR || code == CURLE_PARTIAL_FILE || code == CURLE_HTTP2 ||
+		code == CURLE_HTTP2_STREAM);
+}
+
 /* libcurl's own words, unless they may quote a URL, with what it carries. */
 static const char *transport_error(const struct http_transfer *t, CURLcode code)
 {
 	const char *text = t->curl_error;
 
+	if (is_broken(t, code))
+		return "the connection broke before an answer";
+	if (t->is_repetition || (code == CURLE_TOO_MANY_REDIRECTS && !t->may_redirect))
+		return "the server wants the request a second time";
 	if (code == CURLE_PARTIAL_FILE)
 		return "the answer was cut short";
 	if (code == CURLE_OUT_OF_MEMORY) /* its word for a line beyond its own limit */
@@ -413,6 +487,7 @@ void transfer_response(struct http_transfer *t, CURLcode code, struct http_respo
 	out->outcome = outcome_of(t, code);
 	error_text(t, out->outcome, code);
 	out->error = t->error;
+	out->was_sent = t->easy && was_sent(t);
 	out->status = (int)status;
 	out->body = buf_slice(&t->body);
 	out->content_type = content_type ? content_type : "";

@@ -44,7 +44,14 @@ struct http_transfer {
 	size_t passed_bytes_max; /* the cap that was passed; 0 = none */
 	bool is_refused;         /* the last address that was tried is not public */
 	bool is_elsewhere;       /* the last redirect led away from the origin */
-	long requests_sent;
+	bool is_once;            /* as the request says */
+	bool is_repetition;      /* the second sending of such a request was refused */
+	bool is_stale;           /* it met a kept connection that had ended, and was not sent */
+	bool was_renewed;        /* and then was run anew */
+	long requests_sent;      /* those that redirects led to, too */
+	bool may_redirect;
+	bool is_sent;      /* the last of them has begun to leave */
+	char answer_class; /* of its status, '2' for 200; 0: no answer has begun */
 	char curl_error[CURL_ERROR_SIZE];
 	char error[CURL_ERROR_SIZE];
 };
@@ -53,6 +60,13 @@ struct http_transfer {
 struct http_transfer *transfer_create(struct http *http, const struct http_request *request,
 				      const char *user_agent);
 void transfer_free(struct http_transfer *t);
+
+/* True when t was not sent at all, for the kept connection that it was given had ended: it is fit
+ * to be run anew, once, on a connection of its own. */
+MUST_USE bool transfer_renew(struct http_transfer *t);
+
+/* The sockets of the client's connections; they live as long as libcurl's. */
+struct http_sockets *http_sockets_of(struct http *http);
 
 /* A handle of libcurl with no option set: one that was given back, or a new one. */
 CURL *http_handle_take(struct http *http);

@@ -299,6 +299,7 @@ static void stop_execution(struct meter_call *call, enum meter_outcome outcome)
 {
 	provider_cancel(call->tool->provider, &call->execution);
 	call->was_executed = true;
+	call->result.may_have_run = call->execution.may_have_run;
 	call->result.has_begun = call->execution.has_begun;
 	call->result.usage = call->execution.usage;
 	call->result.output_bytes = call->execution.output_bytes;

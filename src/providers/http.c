@@ -82,6 +82,7 @@ static void attempt(struct http_run *run)
 		.redirects_max = is_get && !http_plan_has_redirects(&p->plan) ? HTTP_REDIRECTS_MAX
 									      : 0,
 		.stays_at_origin = run->made.is_confined,
+		.is_once = true, /* a provider may charge for a GET, too */
 		.allow_private = p->allow_private,
 	};
 
@@ -97,6 +98,7 @@ static void on_retry(void *arg)
 	attempt(arg);
 }
 
+/* What was sent without an answer may have been executed, and is never sent again. */
 static bool may_repeat(const struct http_run *run, const struct http_response *r)
 {
 	const char *method = run->provider->plan.method;
@@ -105,7 +107,7 @@ static bool may_repeat(const struct http_run *run, const struct http_response *r
 	    run->attempts > PROVIDER_RETRIES_MAX)
 		return false;
 	if (r->outcome == HTTP_TRANSPORT)
-		return true;
+		return !r->was_sent;
 	return r->outcome == HTTP_DONE &&
 	       (r->status == 502 || r->status == 503 || r->status == 504) &&
 	       !http_plan_is_success(&run->provider->plan, r->status);

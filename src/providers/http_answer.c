@@ -151,6 +151,21 @@ static void failed_status(const struct http_response *r, const struct answer_sec
 	buf_finish(&text);
 }
 
+/* libcurl's words may name the host. */
+static void failed_transport(const struct http_response *r, bool hides_host,
+			     struct provider_result *out)
+{
+	const char *colon = hides_host ? "" : ": ";
+	const char *words = hides_host ? "" : r->error;
+
+	out->may_have_run = r->was_sent;
+	if (r->was_sent)
+		err_set(&out->err, "the provider broke off%s%s; it may have executed the request",
+			colon, words);
+	else
+		err_set(&out->err, "the provider cannot be reached%s%s", colon, words);
+}
+
 void answer_failed(const struct http_response *r, const struct answer_secrets *secrets,
 		   struct provider_result *out)
 {
@@ -162,21 +177,22 @@ void answer_failed(const struct http_response *r, const struct answer_secrets *s
 		return;
 	case HTTP_TIMEOUT:
 		out->outcome = PROVIDER_TIMEOUT;
+		out->may_have_run = r->was_sent;
 		err_set(&out->err, "the provider did not answer in time");
 		return;
 	case HTTP_TRANSPORT:
-		if (secrets->hides_host) {
-			err_set(&out->err, "the provider cannot be reached, or broke off");
-			return;
-		}
+		failed_transport(r, secrets->hides_host, out);
+		return;
+	case HTTP_TOO_LARGE:
+		out->may_have_run = r->was_sent;
 		break;
 	case HTTP_REFUSED_ADDRESS:
 	case HTTP_BAD_URL:
-	case HTTP_TOO_LARGE:
 		break;
 	}
 	err_set(&out->err, "the provider cannot be reached, or broke off: %s", r->error);
 }
+
 static void garbage(struct provider_result *out, const char *text)
 {
 	out->outcome = PROVIDER_FAILED;

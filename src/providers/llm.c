@@ -413,7 +413,8 @@ static void llm_start(struct provider *base, struct execution *x)
 {
 	struct llm_provider *p = of(base);
 	struct http_made made;
-	struct http_request request = {.method = "POST", .allow_private = p->allow_private};
+	struct http_request request = {
+		.method = "POST", .is_once = true, .allow_private = p->allow_private};
 	struct llm_run *run;
 
 	if (!make_request(p, x, &made))

@@ -36,6 +36,7 @@ struct provider_result {
 	bool is_wrapped;       /* the answer is no object: structured is {"result": ANSWER} */
 	int status;            /* HTTP status of the provider, 0 for none */
 	int64_t retry_after_s; /* -1 for none */
+	bool may_have_run;     /* failed, and the provider may have done what was asked */
 	bool is_key_refused;   /* PROVIDER_REJECTED, of the key or its account: 401, 402, 403 */
 	/* Of a model, also when it failed in mid-stream. */
 	struct llm_usage usage;
@@ -63,7 +64,9 @@ struct execution {
 	 * provider asks for where the arguments have no max_tokens. 0: no such price. */
 	int64_t max_output;
 	/* Kept up to date by the provider while it runs, for an execution that is cancelled or
-	 * whose time is over: the first byte of content has come, and what is known of usage. */
+	 * whose time is over: the request has been sent, the first byte of content has come, and
+	 * what is known of usage. */
+	bool may_have_run;
 	bool has_begun;
 	struct llm_usage usage;
 	int64_t output_bytes;

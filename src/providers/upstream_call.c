@@ -60,14 +60,27 @@ static void finish(struct upstream_exec *e, struct provider_result *result)
 	execution_done(x, result);
 }
 
-static void fail_retry(struct upstream_exec *e, enum provider_outcome outcome, int status,
+static void fail_lost(struct upstream_exec *e, const struct upstream_answer *a)
+{
+	struct provider_result result;
+
+	provider_result_init(&result);
+	result.outcome = a->outcome;
+	result.status = a->status;
+	result.retry_after_s = a->retry_after_s;
+	result.may_have_run = a->may_have_run;
+	err_set(&result.err, "%s%s", a->message,
+		a->may_have_run ? "; it may have executed the call" : "");
+	finish(e, &result);
+}
+
+static void fail_retry(struct upstream_exec *e, enum provider_outcome outcome,
 		       int64_t retry_after_s, const char *text)
 {
 	struct provider_result result;
 
 	provider_result_init(&result);
 	result.outcome = outcome;
-	result.status = status;
 	result.retry_after_s = retry_after_s;
 	err_set(&result.err, "%s", text);
 	finish(e, &result);
@@ -78,7 +91,7 @@ static void fail(struct upstream_exec *e, enum provider_outcome outcome, const c
 	struct err err = ERR_INIT;
 
 	err_set(&err, "upstream %s: %s", e->up->name, text);
-	fail_retry(e, outcome, 0, -1, err.text);
+	fail_retry(e, outcome, -1, err.text);
 }
 
 /* Blocks of content: hosts refuse a result with any other. */
@@ -203,14 +216,16 @@ static void on_answer(void *arg, const struct upstream_answer *a)
 		take_error(e, a);
 		return;
 	case ANSWER_LOST:
-		/* The session was gone, so it was not executed: it waits for the next one. */
+		/* The server says that the session was gone, so it was not executed: it waits for
+		 * the next one. */
 		if (a->is_unsent && !e->was_sent_again) {
 			e->was_sent_again = true;
+			e->x->may_have_run = false;
 			put_in_queue(e);
 			upstream_lost_session(e->up);
 			return;
 		}
-		fail_retry(e, a->outcome, a->status, a->retry_after_s, a->message);
+		fail_lost(e, a);
 		return;
 	}
 }
@@ -272,6 +287,7 @@ static void begin(struct upstream_exec *e)
 	q.members = buf_slice(&members);
 	e->request = client_ask(e->up, &q);
 	buf_finish(&members);
+	e->x->may_have_run = e->request != NULL;
 	if (!e->request)
 		fail(e, PROVIDER_FAILED, "it does not read its input");
 }
@@ -296,7 +312,7 @@ void calls_fail(struct upstream *up)
 		struct upstream_exec *e = up->queue;
 
 		take_from_queue(e);
-		fail_retry(e, PROVIDER_FAILED, 0, -1, up->trouble.text);
+		fail_retry(e, PROVIDER_FAILED, -1, up->trouble.text);
 	}
 }
 
@@ -332,7 +348,7 @@ static void upstream_tool_start(struct provider *p, struct execution *x)
 		if (is_worth_waiting(e))
 			put_in_queue(e);
 		else
-			fail_retry(e, PROVIDER_FAILED, 0,
+			fail_retry(e, PROVIDER_FAILED,
 				   (up->restart_timer.at.ms - clock_boot().ms) / 1000 + 1,
 				   up->trouble.text);
 		return;

@@ -74,7 +74,8 @@ void client_lose(struct upstream_request *r, enum provider_outcome outcome, cons
 	client_answer(r, &(struct upstream_answer){.kind = ANSWER_LOST,
 						   .outcome = outcome,
 						   .message = why,
-						   .retry_after_s = -1});
+						   .retry_after_s = -1,
+						   .may_have_run = true});
 }
 
 void client_lose_all(struct upstream *up, const char *why)

@@ -94,7 +94,8 @@ static void lose(struct http_exchange *p, const struct upstream_answer *answer)
 	client_answer(r, answer);
 }
 
-static void lose_for(struct http_exchange *p, enum provider_outcome outcome, const char *text)
+static void lose_for(struct http_exchange *p, enum provider_outcome outcome, bool may_have_run,
+		     const char *text)
 {
 	struct err err = ERR_INIT;
 
@@ -102,13 +103,14 @@ static void lose_for(struct http_exchange *p, enum provider_outcome outcome, con
 	lose(p, &(struct upstream_answer){.kind = ANSWER_LOST,
 					  .outcome = outcome,
 					  .message = err.text,
-					  .retry_after_s = -1});
+					  .retry_after_s = -1,
+					  .may_have_run = may_have_run});
 }
 
 void exchange_fail(struct http_exchange *p, const char *text)
 {
 	p->holders++;
-	lose_for(p, PROVIDER_FAILED, text);
+	lose_for(p, PROVIDER_FAILED, true, text);
 	if (release(p))
 		exchange_cancel(p);
 }
@@ -241,18 +243,22 @@ static bool take_rest(struct http_exchange *p, const struct http_response *respo
 
 static void take_end(struct http_exchange *p, const struct http_response *response)
 {
+	/* What is asked for the rest of an answer comes after a request that was sent. */
+	bool was_sent = response->was_sent || p->resumed;
+
 	if (response->outcome == HTTP_TIMEOUT) {
-		lose_for(p, PROVIDER_TIMEOUT, "it did not answer in time");
+		lose_for(p, PROVIDER_TIMEOUT, was_sent, "it did not answer in time");
 	} else if (response->outcome != HTTP_DONE) {
-		lose_for(p, PROVIDER_FAILED, response->error);
+		lose_for(p, PROVIDER_FAILED, was_sent, response->error);
 	} else if (p->resumed && !p->is_stream) {
-		lose_for(p, PROVIDER_FAILED, "its answer broke off, and it did not give the rest");
+		lose_for(p, PROVIDER_FAILED, true,
+			 "its answer broke off, and it did not give the rest");
 	} else if (response->status < 200 || response->status >= 300) {
 		take_status(p, response);
 	} else {
 		if (!p->is_stream && p->body.len && !take(p, p->body.p, p->body.len))
 			return;
-		lose_for(p, PROVIDER_FAILED, "its answer holds no result");
+		lose_for(p, PROVIDER_FAILED, true, "its answer holds no result");
 	}
 }
 
@@ -294,6 +300,9 @@ bool exchange_send(struct http_exchange *p, const char *method, const struct ups
 		request.body = line->text;
 	request.body_bytes_max = RPC_LINE_BYTES_MAX;
 	request.allow_private = up->config.allow_private;
+	/* Whatever else we say to a server is free, and may be said twice. */
+	request.is_once = line && line->request &&
+			  strcmp(line->question->method, "tools/call") == 0;
 	request.data = on_data;
 	p->transfer = http_start(up->config.http, &request, done, p);
 	http_headers_free(&headers);

@@ -50,6 +50,7 @@ struct upstream_answer {
 	enum provider_outcome outcome;
 	int status;
 	int64_t retry_after_s; /* -1 for none */
+	bool may_have_run;     /* LOST when the server had it */
 	bool is_unsent;        /* LOST before it was executed: the session was gone */
 };
 
@@ -186,7 +187,7 @@ void client_shake(struct upstream *up);
 struct upstream_request *client_ask(struct upstream *up, const struct upstream_question *question);
 /* No answer is wanted any more: the server is told. */
 void client_cancel(struct upstream_request *r);
-/* Ends the request. */
+/* Ends the request. One that is lost has been sent: the server may have executed it. */
 void client_answer(struct upstream_request *r, const struct upstream_answer *answer);
 void client_lose(struct upstream_request *r, enum provider_outcome outcome, const char *why);
 void client_lose_all(struct upstream *up, const char *why);

@@ -213,6 +213,10 @@ static void upstream(const struct meter_call *call, struct tool_error *error)
 	else if (microusd_sign(call->charge.amount) > 0)
 		tool_error_hint(error,
 				"This tool is charged for failed calls, too. Try again later.");
+	else if (r->may_have_run)
+		tool_error_hint(error, "The tokens are back. The provider may have executed this "
+				       "call: find out before you repeat what must not happen "
+				       "twice.");
 	emit_init(&e, &error->members);
 	if (r->status)
 		emit_key_i64(&e, "provider_status", r->status);

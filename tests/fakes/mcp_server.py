@@ -54,6 +54,7 @@ log_lock = threading.Lock()
 extra_tools = []
 hidden_tools = set()
 cancelled = set()
+dropped = set()  # methods whose requests are read to the end, and the connection closed
 answers = {}
 listeners = {}
 sessions = set()
@@ -375,6 +376,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif "id" not in message or "method" not in message:
             take(None, message)
             self.finish_with(202)
+        elif message["method"] in dropped:
+            note("dropped " + message["method"])
+            self.close_connection = True
         elif options.break_off and message["method"] == "tools/call":
             self.break_off(message)
         else:
@@ -551,7 +555,7 @@ def change_list():
 
 
 ORDERS = {"forget sessions": sessions.clear, "end streams": end_streams, "ping": ask_unasked,
-          "change list": change_list}
+          "change list": change_list, "drop calls": lambda: dropped.add("tools/call")}
 
 
 def main():

@@ -148,7 +148,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
 
 class Server(http.server.ThreadingHTTPServer):
