@@ -35,7 +35,7 @@ __attribute__((unused)) static const char *store_new(void)
 __attribute__((unused)) static void store_within_a_day(void)
 {
 	const int64_t room_ms = 30 * 1000;
-	struct walltime end = walltime_next_day(clock_wall());
+	struct walltime end = walltime_of_day(walltime_day(clock_wall()) + 1);
 
 	if (end.ms - clock_wall().ms > room_ms)
 		return;
