@@ -1,5 +1,6 @@
 #include "cli/print.h"
 
+#include "base/printable.h"
 #include "json/edge.h"
 #include "json/emit.h"
 
@@ -12,25 +13,13 @@
 
 #define INDENT_SPACES 2
 
-static bool is_c1(unsigned char first, unsigned char second)
-{
-	return first == 0xc2 && second >= 0x80 && second < 0xa0;
-}
-
 void print_clean(FILE *out, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	struct buf clean = BUF_INIT;
 
-	for (; *p; p++) {
-		if (is_c1(p[0], p[1])) {
-			p++;
-			(void)fputc('?', out);
-		} else if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f) {
-			(void)fputc('?', out);
-		} else {
-			(void)fputc(*p, out);
-		}
-	}
+	printable_append(slice_of(text), true, &clean);
+	(void)fwrite(buf_text(&clean), 1, clean.len, out);
+	buf_finish(&clean);
 }
 
 void cli_note(const char *fmt, ...)
@@ -223,21 +212,10 @@ static size_t copy_string(struct slice json, size_t i, struct buf *out)
 {
 	size_t from = i++;
 
-	while (i < json.len && json.p[i] != '"') {
-		if (json.p[i] == '\\') {
-			i += 2;
-		} else if (i + 1 < json.len &&
-			   is_c1((unsigned char)json.p[i], (unsigned char)json.p[i + 1])) {
-			buf_append(out, json.p + from, i - from);
-			buf_printf(out, "\\u%04x", (unsigned char)json.p[i + 1]);
-			i += 2;
-			from = i;
-		} else {
-			i++;
-		}
-	}
+	while (i < json.len && json.p[i] != '"')
+		i += json.p[i] == '\\' ? 2 : 1;
 	i = i < json.len ? i + 1 : json.len;
-	buf_append(out, json.p + from, i - from);
+	printable_append((struct slice){.p = json.p + from, .len = i - from}, false, out);
 	return i;
 }
 

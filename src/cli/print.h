@@ -3,8 +3,8 @@
 
 /*
  * What the commands print: results to stdout, failures to stderr (with --json as the error object
- * on stdout), tables for people, JSON for programs. Text that came from elsewhere is cleaned of
- * control characters before a terminal sees it.
+ * on stdout), tables for people, JSON for programs. In text that came from elsewhere, what is
+ * not printable is escaped (base/printable.h) before a terminal sees it.
  */
 
 #include "cli/cli.h"
@@ -40,12 +40,12 @@ bool cli_flush(void);
 
 /* A line on stderr beside the result, behind what stdout has so far; cleaned. */
 void cli_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
-/* Text for people, its control characters replaced. */
+/* Text for people; what is not printable is escaped, but newlines and tabs. */
 void print_clean(FILE *out, const char *text);
 /* One JSON value and a newline: indented for a terminal, unless --json was given. */
 void print_json(const struct cli *cli, struct slice json);
-/* Indents JSON text by two spaces a level. The numbers stay as they are written. Control
- * characters beyond ASCII, which JSON allows in strings, are escaped. */
+/* Indents JSON text by two spaces a level. The numbers stay as they are written. What
+ * is not printable, which JSON allows in strings beyond ASCII, is escaped. */
 void json_indent(struct slice json, struct buf *out);
 
 /* The text of a JSON value for a table: strings as they are, numbers exact, null as "-". Owned by

@@ -1,7 +1,9 @@
 /*
- * Tables by libsmartcols, which cleans control characters and knows the width of letters.
+ * Tables by libsmartcols, which knows the width of letters. Cells are escaped before: it lets marks
+ * of direction through.
  */
 
+#include "base/printable.h"
 #include "cli/print.h"
 
 #include <libsmartcols/libsmartcols.h>
@@ -35,8 +37,13 @@ void table_row(struct table *t, const char *const *cells)
 	struct libscols_line *line = scols_table_new_line(t->table, NULL);
 
 	CHECK(line);
-	for (size_t i = 0; i < t->columns; i++)
-		CHECK(scols_line_set_data(line, i, cells[i]) == 0);
+	for (size_t i = 0; i < t->columns; i++) {
+		struct buf clean = BUF_INIT;
+
+		printable_append(slice_of(cells[i]), false, &clean);
+		CHECK(scols_line_set_data(line, i, buf_text(&clean)) == 0);
+		buf_finish(&clean);
+	}
 }
 
 void table_destroy(struct table *t)
