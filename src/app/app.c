@@ -5,6 +5,7 @@
 #include "app/config.h"
 #include "app/own_keys.h"
 #include "app/upstreams.h"
+#include "base/env.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -63,47 +64,58 @@ char *app_default_store(void)
 
 char *app_choose_store(const char *given, struct err *err)
 {
-	const char *store = given ? given : getenv("FAREBOX_STORE");
-	char *chosen = store && *store ? xstrdup(store) : app_default_store();
+	const char *store = given;
+	char *chosen;
 
+	if (!given && !env_text("FAREBOX_STORE", &store, err))
+		return NULL;
+	chosen = store ? xstrdup(store) : app_default_store();
 	if (!chosen)
 		err_set(err, "no place for the wallet: set FAREBOX_STORE or HOME");
 	return chosen;
 }
 
-/* A key alone means Stripe; FAREBOX_PAYMENTS says otherwise. */
-bool app_choose_payments(struct payments_config *out, char **out_key, struct err *err)
+/* PAYMENTS_STRIPE where nothing is said: a key alone means Stripe. */
+static bool read_mode(enum payments_mode *out, bool *out_is_said, struct err *err)
 {
 	static const struct {
 		const char *name;
 		enum payments_mode mode;
 	} MODES[] = {
 		{"off", PAYMENTS_OFF}, {"sandbox", PAYMENTS_SANDBOX}, {"stripe", PAYMENTS_STRIPE}};
-	const char *name = getenv("FAREBOX_PAYMENTS");
+	const char *name;
 	size_t i = 0;
 
-	*out_key = NULL;
-	if (!secret_from_env("STRIPE_SECRET_KEY", out_key, err))
+	if (!env_text("FAREBOX_PAYMENTS", &name, err))
 		return false;
-	if (!name || !*name) {
-		out->mode = *out_key ? PAYMENTS_STRIPE : PAYMENTS_OFF;
-	} else {
-		while (i < ARRAY_LEN(MODES) && strcmp(name, MODES[i].name) != 0)
-			i++;
-		if (i == ARRAY_LEN(MODES))
-			return err_set(err,
-				       "FAREBOX_PAYMENTS: must be stripe, sandbox or off, not %s",
-				       name);
-		out->mode = MODES[i].mode;
-	}
+	while (name && i < ARRAY_LEN(MODES) && strcmp(name, MODES[i].name) != 0)
+		i++;
+	if (name && i == ARRAY_LEN(MODES))
+		return err_set(err, "FAREBOX_PAYMENTS: must be stripe, sandbox or off, not %s",
+			       name);
+	*out = name ? MODES[i].mode : PAYMENTS_STRIPE;
+	*out_is_said = name != NULL;
+	return true;
+}
+
+bool app_choose_payments(struct payments_config *out, char **out_key, struct err *err)
+{
+	const char *unused;
+	bool is_said = false;
+
+	*out_key = NULL;
+	if (!read_mode(&out->mode, &is_said, err) || !env_text("STRIPE_SECRET_KEY", &unused, err))
+		return false;
+	/* Without Stripe the file with its key need not be there. */
+	if (out->mode == PAYMENTS_STRIPE && !secret_from_env("STRIPE_SECRET_KEY", out_key, err))
+		return false;
+	if (!is_said && !*out_key)
+		out->mode = PAYMENTS_OFF;
 	if (out->mode == PAYMENTS_STRIPE && !*out_key)
 		return err_set(err, "FAREBOX_PAYMENTS: stripe needs a key in STRIPE_SECRET_KEY or "
 				    "in the file that STRIPE_SECRET_KEY_FILE names");
 	out->stripe_key = *out_key;
-	out->stripe_api_base = getenv("FAREBOX_STRIPE_API_BASE");
-	if (out->stripe_api_base && !*out->stripe_api_base)
-		out->stripe_api_base = NULL;
-	return true;
+	return env_text("FAREBOX_STRIPE_API_BASE", &out->stripe_api_base, err);
 }
 
 static void on_watch(void *arg, struct id org)
@@ -240,10 +252,11 @@ static bool fill_catalog(struct app *app, const char *path, struct err *err)
 
 static bool build(struct app *app, const struct app_options *options, struct err *err)
 {
-	const char *path = options->config_path ? options->config_path : getenv("FAREBOX_CONFIG");
+	const char *path = options->config_path;
 	struct payments_config payments = {.mode = PAYMENTS_OFF};
 
-	if (!app_config_read(path && *path ? path : NULL, &app->config, err))
+	if ((!path && !env_text("FAREBOX_CONFIG", &path, err)) ||
+	    !app_config_read(path, &app->config, err))
 		return false;
 	app->store = app_choose_store(options->store, err);
 	if (!app->store || !app_choose_payments(&payments, &app->stripe_key, err) ||
@@ -264,18 +277,24 @@ static bool build(struct app *app, const struct app_options *options, struct err
 	return create_parts(app, &payments, err) && fill_catalog(app, path, err);
 }
 
+bool app_choose_log(struct err *err)
+{
+	const char *level;
+
+	if (!env_text("FAREBOX_LOG", &level, err))
+		return false;
+	if (level && !log_level_set(level))
+		return err_set(err, "FAREBOX_LOG must be error, warn, info or debug, not %s",
+			       level);
+	return true;
+}
+
 struct app *app_create(const struct app_options *options, struct err *err)
 {
 	struct app *app = xzalloc(sizeof(*app));
-	const char *level = getenv("FAREBOX_LOG");
 
 	edge_init();
-	if (level && *level && !log_level_set(level)) {
-		err_set(err, "FAREBOX_LOG: must be error, warn, info or debug, not %s", level);
-		app_destroy(app);
-		return NULL;
-	}
-	if (!build(app, options, err)) {
+	if (!app_choose_log(err) || !build(app, options, err)) {
 		app_destroy(app);
 		return NULL;
 	}
@@ -432,6 +451,7 @@ static void check_build(json_t *config, struct faults *faults)
 
 void app_config_check(json_t *config, struct faults *faults)
 {
+	config_take_secrets(config);
 	config_check(config, faults);
 	if (!faults_grave(faults))
 		check_build(config, faults);

@@ -54,6 +54,8 @@ bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct b
 /* Adds all faults of a configuration. Touches neither store nor network and starts nothing. */
 void app_config_check(json_t *config, struct faults *faults);
 
+/* Sets the level of the log by FAREBOX_LOG. */
+MUST_USE bool app_choose_log(struct err *err);
 /* Path or URL of the store: given, else FAREBOX_STORE, else app_default_store. Owned by the caller;
  * NULL and err when there is no place for it. */
 char *app_choose_store(const char *given, struct err *err);

@@ -2,7 +2,9 @@
 
 #include "app/check.h"
 #include "base/embedded.h"
+#include "base/env.h"
 #include "base/limits.h"
+#include "base/vault.h"
 #include "json/edge.h"
 #include "json/schema.h"
 
@@ -81,8 +83,9 @@ bool config_return_url(const json_t *root, char **out, struct err *err)
 		return true;
 	}
 	name = xstrndup(text + strlen(ENV), (size_t)(end - text) - strlen(ENV));
-	value = getenv(name);
-	if (!value || !*value)
+	if (!env_text(name, &value, err))
+		return false;
+	if (!value)
 		return err_set(err, "the environment has no %s", name);
 	*out = xasprintf("%s%s", value, end + 1);
 	return true;
@@ -143,6 +146,34 @@ bool config_refuse(const char *path, const json_t *root, struct err *err)
 	return !first;
 }
 
+static void take_named(const char *text)
+{
+	const char *end;
+
+	while ((text = strstr(text, ENV)) && (end = strchr(text, '}'))) {
+		CLEANUP(free_charp) char *name = NULL;
+
+		text += strlen(ENV);
+		name = xstrndup(text, (size_t)(end - text));
+		vault_take(name);
+		text = end;
+	}
+}
+
+void config_take_secrets(const json_t *value)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(value))
+		take_named(json_string_value(value));
+	json_array_foreach (value, i, item)
+		config_take_secrets(item);
+	json_object_foreach ((json_t *)(uintptr_t)value, key, item)
+		config_take_secrets(item);
+}
+
 /* Its shape is sound, or it is refused with what is wrong. */
 static bool read_root(const char *path, json_t **out, struct err *err)
 {
@@ -152,6 +183,7 @@ static bool read_root(const char *path, json_t **out, struct err *err)
 	*out = edge_parse_file(path, CONFIG_BYTES_MAX, &twice, err);
 	if (!*out)
 		return false;
+	config_take_secrets(*out);
 	json_decref(config_shape(*out, &faults));
 	is_good = faults.count == 0 && twice.count == 0;
 	if (twice.count)

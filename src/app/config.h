@@ -43,6 +43,9 @@ json_t *config_shape(const json_t *root, struct faults *faults);
 /* stripe.return_url, which may begin with the value of a variable; NULL: none. Owned by the caller.
  */
 MUST_USE bool config_return_url(const json_t *root, char **out, struct err *err);
+/* Every variable that a text names as ${env:NAME} goes to the vault, before anything is started
+ * that could read our environment. */
+void config_take_secrets(const json_t *root);
 /* timeout_ms of a tool, an upstream or a detector, within the bounds of the shape. */
 int64_t config_timeout_ms(const json_t *config);
 /* Puts the first fault and the number of the others into err; true when there is none. */

@@ -1,6 +1,7 @@
 #include "app/own_keys.h"
 
 #include "base/secret.h"
+#include "base/vault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,22 +33,35 @@ static char *name_of(const char *variable)
 	return xstrndup(variable + prefix, len - prefix);
 }
 
+/* NAME or NAME=VALUE. */
+static bool read_variable(struct own_keys *keys, const char *variable, struct err *err)
+{
+	CLEANUP(free_charp) char *name = name_of(variable);
+	CLEANUP(free_charp) char *whole = NULL;
+	char *key = NULL;
+
+	if (!name || is_there(keys, name))
+		return true;
+	whole = xasprintf(PREFIX "%s", name);
+	if (!secret_from_env(whole, &key, err))
+		return false;
+	if (!key)
+		return true;
+	keys->items = xrealloc_array(keys->items, keys->count + 1, sizeof(*keys->items));
+	keys->items[keys->count++] = (struct own_key){.name = xstrdup(name), .key = key};
+	return true;
+}
+
+/* The keys are in the vault, the names of files in the environment. */
 bool own_keys_read(struct own_keys *keys, struct err *err)
 {
-	for (char **variable = environ; *variable; variable++) {
-		CLEANUP(free_charp) char *name = name_of(*variable);
-		CLEANUP(free_charp) char *whole = NULL;
-		char *key = NULL;
-
-		if (!name || is_there(keys, name))
-			continue;
-		whole = xasprintf(PREFIX "%s", name);
-		if (!secret_from_env(whole, &key, err))
+	for (size_t i = 0; i < vault_count(); i++) {
+		if (!read_variable(keys, vault_name(i), err))
 			return false;
-		if (!key)
-			continue;
-		keys->items = xrealloc_array(keys->items, keys->count + 1, sizeof(*keys->items));
-		keys->items[keys->count++] = (struct own_key){.name = xstrdup(name), .key = key};
+	}
+	for (char **variable = environ; *variable; variable++) {
+		if (!read_variable(keys, *variable, err))
+			return false;
 	}
 	return true;
 }

@@ -147,6 +147,8 @@ enum {
 	/* Of webhooks: one event, and the secrets of one endpoint. */
 	STRIPE_EVENT_BYTES_MAX = 1024 * 1024,
 	STRIPE_SECRETS_MAX = 8,
+	/* Secrets that a process strikes; a file that is rotated adds one each time. */
+	VAULT_SECRETS_MAX = 4096,
 	/* What doctor waits for each round of reads, and the clock that it puts up with. */
 	STRIPE_DOCTOR_MS = 10 * 1000,
 	STRIPE_DOCTOR_SKEW_WARN_S = 60,

@@ -1,5 +1,8 @@
 #include "base/log.h"
 
+#include "base/printable.h"
+#include "base/vault.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -52,6 +55,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	if (more > 0)
 		n += (size_t)more < sizeof(line) - n - 1 ? (size_t)more : sizeof(line) - n - 2;
+	n = vault_strike_text(line, n);
 	line[n++] = '\n';
 	/* Nobody may be reading: a line that would block is dropped. */
 	if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT))
@@ -64,20 +68,39 @@ const char *log_quote(const char *text)
 	static char ring[4][256];
 	static unsigned int turn;
 	char *out = ring[turn++ % 4];
+	char escape[PRINTABLE_ESCAPE_BYTES_MAX + 1];
 	bool is_plain = text[0] != '\0';
-	size_t n = 0;
+	char clean[512];
+	struct slice rest = {.p = clean, .len = strnlen(text, sizeof(clean))};
+	size_t n = 0, len;
+	int32_t code;
 
-	for (const char *p = text; *p && is_plain; p++)
-		is_plain = (*p > ' ' && *p < 0x7f && *p != '"' && *p != '\\' && *p != '=');
-	if (is_plain && strlen(text) <= 200) {
-		memcpy(out, text, strlen(text) + 1);
+	/* Before the text is cut, or half of a secret would be left. */
+	memcpy(clean, text, rest.len);
+	rest.len = vault_strike_text(clean, rest.len);
+	for (size_t i = 0; i < rest.len && is_plain; i++)
+		is_plain = clean[i] > ' ' && clean[i] < 0x7f && !strchr("\"\\=", clean[i]);
+	if (is_plain && rest.len <= 200) {
+		memcpy(out, clean, rest.len);
+		out[rest.len] = '\0';
 		return out;
 	}
 	out[n++] = '"';
-	for (const char *p = text; *p && n < 200; p++) {
-		if (*p == '"' || *p == '\\')
+	for (; rest.len && n < 200; rest.p += len, rest.len -= len) {
+		len = printable_next(rest, &code);
+		if (code != PRINTABLE_AS_IT_IS) {
+			/* One within a line reads as the space that it was. */
+			bool is_space = code > 0 && code < ' ' && strchr("\t\n\r", code);
+			size_t size = printable_escape(code, *rest.p, escape);
+
+			memcpy(out + n, is_space ? " " : escape, is_space ? 1 : size);
+			n += is_space ? 1 : size;
+			continue;
+		}
+		if (*rest.p == '"' || *rest.p == '\\')
 			out[n++] = '\\';
-		out[n++] = (unsigned char)*p < ' ' ? ' ' : *p;
+		memcpy(out + n, rest.p, len);
+		n += len;
 	}
 	out[n++] = '"';
 	out[n] = '\0';

@@ -26,8 +26,8 @@ bool log_is_on(enum log_level level);
 /* One line; fmt gives "event=... key=value ...". Quoting is the caller's: use log_quote. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Formats text of unknown origin as a value: quoted where needed, cut at 200 bytes. Borrowed from a
- * small ring: valid for the next 4 calls. */
+/* Formats text of unknown origin as a value: quoted where needed, what is not printable escaped,
+ * secrets struck, cut at 200 bytes. Borrowed from a small ring: valid for the next 4 calls. */
 const char *log_quote(const char *text);
 
 #define log_fault(...) log_line(LOG_FAULT, __VA_ARGS__)

@@ -1,5 +1,9 @@
 #include "base/secret.h"
 
+#include "base/env.h"
+#include "base/limits.h"
+#include "base/vault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -48,23 +52,22 @@ static bool read_secret_file(const char *path, char **out, struct err *err)
 		len--;
 	if (len && text[len - 1] == '\r')
 		len--;
-	if (!len || memchr(text, '\0', len))
-		return err_set(err, "%s: empty or not a text", path);
+	text[len] = '\0';
+	if (strlen(text) != len || text[strspn(text, " \t\r\n")] == '\0') {
+		explicit_bzero(text, sizeof(text));
+		return err_set(err, "%s: empty, blank or not a text", path);
+	}
 	*out = xstrndup(text, len);
 	explicit_bzero(text, sizeof(text));
 	return true;
 }
 
-bool secret_from_env(const char *name, char **out, struct err *err)
+static bool read_either(const char *name, const char *name_file, char **out, struct err *err)
 {
-	CLEANUP(free_charp) char *name_file = xasprintf("%s_FILE", name);
-	const char *value = getenv(name);
-	const char *path = getenv(name_file);
+	const char *value, *path;
 
-	if (value && !*value)
-		value = NULL;
-	if (path && !*path)
-		path = NULL;
+	if (!env_text(name, &value, err) || !env_text(name_file, &path, err))
+		return false;
 	if (value && path)
 		return err_set(err, "%s and %s are both set; keep one", name, name_file);
 	if (path) {
@@ -75,6 +78,21 @@ bool secret_from_env(const char *name, char **out, struct err *err)
 		return true;
 	}
 	*out = value ? xstrdup(value) : NULL;
+	return true;
+}
+
+bool secret_from_env(const char *name, char **out, struct err *err)
+{
+	CLEANUP(free_charp) char *name_file = xasprintf("%s_FILE", name);
+	char *secret = NULL;
+
+	if (!read_either(name, name_file, &secret, err))
+		return false;
+	if (secret && !vault_know(name, secret)) {
+		secret_free(secret);
+		return err_set(err, "%s: more than %d secrets were read", name, VAULT_SECRETS_MAX);
+	}
+	*out = secret;
 	return true;
 }
 

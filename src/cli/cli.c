@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "base/limits.h"
 #include "base/suggest.h"
+#include "base/vault.h"
 #include "cli/print.h"
 #include "cli/run.h"
 #include "json/edge.h"
@@ -64,6 +65,7 @@ const struct command COMMAND_ROOT = {
 		"  FAREBOX_LOG            error, warn, info or debug; lines on stderr\n"
 		"A secret may come from a file instead: STRIPE_SECRET_KEY_FILE names it, and so "
 		"on.\n"
+		"A variable that is set but empty is refused: unset it.\n"
 		"\n"
 		"Exit status: 0 ok, 1 failed, 2 usage.",
 	.examples = ROOT_EXAMPLES,
@@ -198,6 +200,7 @@ int cli_main(int argc, char **argv)
 	int status;
 
 	fill_descriptors();
+	vault_open();
 	(void)signal(SIGPIPE, SIG_IGN);
 	edge_init();
 	cli.out_is_terminal = isatty(STDOUT_FILENO);

@@ -1,4 +1,5 @@
 #include "base/embedded.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
@@ -17,14 +18,18 @@
 #define EXAMPLE_NAME "farebox.example.json"
 #define FILE_MODE    0644
 
-static const char *choose_file(const struct cli *cli)
+/* NULL: told. */
+static const char *choose_file(struct cli *cli)
 {
-	const char *given = cli_operand(cli, 0);
-	const char *configured = getenv("FAREBOX_CONFIG");
+	const char *path = cli_operand(cli, 0);
+	struct err err = ERR_INIT;
 
-	if (given)
-		return given;
-	return configured && *configured ? configured : DEFAULT_FILE;
+	if (!path && !env_text("FAREBOX_CONFIG", &path, &err)) {
+		(void)cli_fail_field(cli, "FILE", "Give FILE, or correct the environment.", "%s",
+				     err.text);
+		return NULL;
+	}
+	return path ? path : DEFAULT_FILE;
 }
 
 static void emit_faults(struct emit *e, const struct faults *faults, const char *key,
@@ -81,10 +86,12 @@ static int run_check(struct cli *cli)
 	const char *path = choose_file(cli);
 	struct faults faults = FAULTS_INIT;
 	struct err err = ERR_INIT;
-	CLEANUP(edge_decref)
-	json_t *config = edge_parse_file(path, CONFIG_BYTES_MAX, &faults, &err);
+	CLEANUP(edge_decref) json_t *config = NULL;
 	bool is_good;
 
+	if (!path)
+		return CLI_FAILED;
+	config = edge_parse_file(path, CONFIG_BYTES_MAX, &faults, &err);
 	if (!config) {
 		faults_finish(&faults);
 		return cli_fail_field(cli, "FILE",
@@ -152,6 +159,8 @@ static int run_init(struct cli *cli)
 	struct err err = ERR_INIT;
 	bool is_written;
 
+	if (!path)
+		return CLI_FAILED;
 	CHECK(example);
 	json_indent((struct slice){.p = example->text, .len = example->len}, &text);
 	buf_putc(&text, '\n');

@@ -6,6 +6,7 @@
 
 #include "cli/doctor.h"
 
+#include "base/env.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -73,27 +74,30 @@ static void check_file(struct doctor *d, const char *path)
 
 static void check_config(struct doctor *d)
 {
-	const char *path = getenv("FAREBOX_CONFIG");
+	const char *path;
 	struct err err = ERR_INIT;
 
-	if (path && *path)
+	if (!env_text("FAREBOX_CONFIG", &path, &err))
+		doctor_add(d, FINDING_FAIL, "config",
+			   "Set FAREBOX_CONFIG to farebox.json, or unset it.", "%s", err.text);
+	else if (path)
 		check_file(d, path);
 	else
 		doctor_add(d, FINDING_OK, "config", NULL,
 			   "FAREBOX_CONFIG is not set: the built-in tools only");
 	/* What follows reads it, also where the file is at fault. */
 	if (!d->config.root)
-		CHECK(app_config_read(NULL, &d->config, &err));
+		CHECK(app_config_read(NULL, &d->config, NULL));
 }
 
 static void check_log(struct doctor *d)
 {
-	const char *level = getenv("FAREBOX_LOG");
+	struct err err = ERR_INIT;
 
-	if (level && *level && !log_level_set(level))
+	if (!app_choose_log(&err))
 		doctor_add(d, FINDING_FAIL, "log",
-			   "Set FAREBOX_LOG to one of these, or leave it out.",
-			   "FAREBOX_LOG must be error, warn, info or debug, not %s", level);
+			   "Set FAREBOX_LOG to error, warn, info or debug, or leave it out.", "%s",
+			   err.text);
 }
 
 /* A secret in a file is only as secret as the file. */

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/secret.h"
+#include "base/vault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,16 @@ static bool split(struct stripe_secrets *s, struct err *err)
 		at += strspn(at, BETWEEN);
 		len = strcspn(at, BETWEEN);
 		if (!len)
-			return true;
+			return s->count > 0 || err_set(err, NAME " is set, but holds no secret: "
+								 "give one, or unset it");
 		if (s->count == STRIPE_SECRETS_MAX)
 			return err_set(err, NAME ": more than %d secrets", STRIPE_SECRETS_MAX);
 		s->items[s->count++] = at;
 		at += len;
 		if (*at)
 			*at++ = '\0';
+		if (!vault_know(NAME, s->items[s->count - 1]))
+			return err_set(err, NAME ": too many secrets were read");
 	}
 }
 

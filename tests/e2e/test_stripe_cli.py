@@ -45,7 +45,7 @@ def at(stripe, key=SECRET_KEY, **more):
 
 
 def stripe_home(stripe, config=None, key=SECRET_KEY, **more):
-    return Home(config, env=at(stripe, key, **more), payments="")
+    return Home(config, env=at(stripe, key, **more), payments=None)
 
 
 def signature(payload, secret=WEBHOOK_SECRET, t=None):
@@ -112,7 +112,7 @@ def test_doctor_without_stripe_asks_nobody():
     with Stripe() as stripe, Home(payments="sandbox", env=at(stripe)) as home:
         one(examine(home), "payments", "ok", "sandbox")
         one(examine(home, env={"FAREBOX_PAYMENTS": "off"}), "payments", "ok", "off")
-        checks = examine(home, env={"FAREBOX_PAYMENTS": "", "STRIPE_SECRET_KEY": None})
+        checks = examine(home, env={"FAREBOX_PAYMENTS": None, "STRIPE_SECRET_KEY": None})
         one(checks, "payments", "ok", "off")
         assert not any(name.startswith("stripe") for name in checks), checks
         home.configure(EMAIL)

@@ -73,7 +73,7 @@ def test_a_list_in_pages_is_read_whole():
 
 
 def test_a_child_gets_a_clean_environment_and_nothing_else():
-    more = {"SOMETHING": "else", "STRIPE_SECRET_KEY": "", "XDG_DATA_HOME": "/nonexistent",
+    more = {"SOMETHING": "else", "STRIPE_SECRET_KEY": "sk_test_1", "XDG_DATA_HOME": "/nonexistent",
             "MY_TOKEN": "abc", "LANG": "C.UTF-8"}
     with Home(config(env={"TOKEN": "x-${env:MY_TOKEN}", "LANG": "C"})) as home:
         pipe = os.pipe()

@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #include <string.h>
+#include <unistd.h>
 
 START_TEST(integers_are_read_to_the_last_digit)
 {
@@ -142,7 +143,41 @@ START_TEST(a_secret_comes_from_one_place_only)
 }
 END_TEST
 
+START_TEST(a_secret_that_is_set_but_empty_is_refused)
+{
+	static const char *const BAD[] = {"", " ", "\t\r\n", "${user_config.api_key}", "${KEY}"};
+	char path[] = "/tmp/farebox-blank-XXXXXX";
+	struct err err = ERR_INIT;
+	char *secret = NULL;
+	int fd;
+
+	(void)unsetenv("FBX_T_FILE");
+	for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+		err = (struct err)ERR_INIT;
+		ck_assert_int_eq(setenv("FBX_T", BAD[i], 1), 0);
+		ck_assert(!secret_from_env("FBX_T", &secret, &err));
+		ck_assert_msg(strstr(err.text, "FBX_T ") && strstr(err.text, "unset it"), "%s",
+			      err.text);
+	}
+	(void)unsetenv("FBX_T");
+	err = (struct err)ERR_INIT;
+	ck_assert_int_eq(setenv("FBX_T_FILE", "", 1), 0);
+	ck_assert(!secret_from_env("FBX_T", &secret, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, "FBX_T_FILE is set, but empty"));
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq((int)write(fd, " \n \n", 4), 4);
+	ck_assert_int_eq(close(fd), 0);
+	err = (struct err)ERR_INIT;
+	ck_assert_int_eq(setenv("FBX_T_FILE", path, 1), 0);
+	ck_assert(!secret_from_env("FBX_T", &secret, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, "FBX_T_FILE: "));
+	ck_assert_int_eq(unlink(path), 0);
+	(void)unsetenv("FBX_T_FILE");
+}
+END_TEST
+
 UNIT_MAIN("base", integers_are_read_to_the_last_digit, a_capped_buffer_refuses_and_stays_as_it_was,
 	  the_first_err_wins, ids_rise_also_when_the_clock_steps_back, an_id_survives_its_text,
 	  digests_agree_with_published_vectors, the_calendar_is_utc_and_knows_leap_days,
-	  a_secret_comes_from_one_place_only)
+	  a_secret_comes_from_one_place_only, a_secret_that_is_set_but_empty_is_refused)

@@ -1,0 +1,32 @@
+#include "base/env.h"
+
+#include "base/vault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool env_check(const char *name, const char *value, struct err *err)
+{
+	static const char BLANK[] = " \t\r\n";
+
+	if (value[strspn(value, BLANK)] == '\0')
+		return err_set(err, "%s is set, but empty: give it a value, or unset it", name);
+	if (strncmp(value, "${", 2) == 0 && strchr(value, '}'))
+		return err_set(err,
+			       "%s holds a place ${...} that was not filled in: give it a "
+			       "value, or unset it",
+			       name);
+	return true;
+}
+
+bool env_text(const char *name, const char **out, struct err *err)
+{
+	const char *value = vault_find(name);
+
+	if (!value)
+		value = getenv(name);
+	if (value && !env_check(name, value, err))
+		return false;
+	*out = value;
+	return true;
+}
