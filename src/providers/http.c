@@ -151,6 +151,8 @@ static void on_response(void *arg, const struct http_response *r)
 		answer_read(r, plan->result, &result);
 	else
 		answer_failed(r, &secrets, &result);
+	if (run->session.secret)
+		provider_result_strike(&result, run->session.secret);
 	end(run, &result);
 }
 

@@ -1,8 +1,11 @@
 #include "providers/provider.h"
 
 #include "base/limits.h"
+#include "base/strike.h"
+#include "base/vault.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void provider_result_init(struct provider_result *r)
 {
@@ -40,8 +43,38 @@ void provider_destroy(struct provider *p)
 		p->kind->destroy(p);
 }
 
+static void cut(struct buf *b, size_t len)
+{
+	if (len == b->len)
+		return;
+	b->len = len;
+	b->p[len] = '\0';
+}
+
+void provider_result_strike(struct provider_result *r, const char *secret)
+{
+	struct strike s = {.count = 0};
+	size_t len = strlen(r->err.text);
+
+	strike_add(&s, secret, strlen(secret));
+	cut(&r->structured, strike_json(&s, r->structured.p, r->structured.len));
+	cut(&r->content, strike_json(&s, r->content.p, r->content.len));
+	r->err.text[strike_text(&s, r->err.text, len)] = '\0';
+	strike_finish(&s);
+}
+
+/* An API that repeats the request in its answer must not hand our keys to the caller, nor to the
+ * store that keeps answers. */
+static void strike_known(struct provider_result *r)
+{
+	cut(&r->structured, vault_strike_json(r->structured.p, r->structured.len));
+	cut(&r->content, vault_strike_json(r->content.p, r->content.len));
+	vault_strike(r->err.text);
+}
+
 void execution_done(struct execution *x, struct provider_result *result)
 {
+	strike_known(result);
 	x->state = NULL;
 	x->done(x, result);
 }

@@ -95,7 +95,11 @@ void provider_start(struct provider *p, struct execution *x);
 void provider_cancel(struct provider *p, struct execution *x);
 void provider_destroy(struct provider *p); /* NULL is allowed */
 
-/* For the ends of a provider: fills a result and calls done. */
+/* Strikes a secret that only this execution knows, such as a session. */
+void provider_result_strike(struct provider_result *r, const char *secret);
+
+/* For the ends of a provider: strikes the secrets of the process from the result (base/vault.h),
+ * and calls done. */
 void execution_done(struct execution *x, struct provider_result *result);
 void execution_fail(struct execution *x, enum provider_outcome outcome, int status,
 		    const char *text);

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/vault.h"
 #include "providers/upstream_room.h"
 #include "json/edge.h"
 #include "json/emit.h"
@@ -502,6 +503,9 @@ void client_take(struct upstream *up, char *line, size_t len)
 		line[--len] = '\0';
 	if (!len)
 		return;
+	/* Whatever it tells, it does not tell our secrets: results, notifications and lists. */
+	len = vault_strike_json(line, len);
+	line[len] = '\0';
 	up->line_bytes = len;
 	text = (struct slice){.p = line, .len = len};
 	if (utf8_is_sound(text)) {
