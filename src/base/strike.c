@@ -15,6 +15,12 @@ struct match {
 	bool is_base64;
 };
 
+/* Of a byte of a text, in struct strike. */
+enum {
+	KIND_FIRST = 1,   /* a form begins with it */
+	KIND_SPECIAL = 2, /* it may stand for another byte, alone or with what follows */
+};
+
 static void add_form(struct strike *s, const char *secret, size_t len, int skip);
 
 void strike_add(struct strike *s, const char *secret, size_t len)
@@ -24,6 +30,11 @@ void strike_add(struct strike *s, const char *secret, size_t len)
 
 	if (len < STRIKE_BYTES_MIN)
 		return;
+	s->kind['\\'] |= KIND_SPECIAL;
+	s->kind['%'] |= KIND_SPECIAL;
+	s->kind['&'] |= KIND_SPECIAL;
+	if (memchr(secret, ' ', len))
+		s->kind['+'] |= KIND_SPECIAL;
 	for (size_t i = 0; i < ARRAY_LEN(SKIPS); i++)
 		add_form(s, secret, len, SKIPS[i]);
 }
@@ -56,11 +67,45 @@ static unsigned char form_at(const struct strike_form *f, size_t i)
 	return (unsigned char)LETTERS[pair >> (10 - bit % 8) & 63];
 }
 
+/* Base64 has a second alphabet, for URLs. */
+static unsigned char other_letter(const struct strike_form *f, unsigned char c)
+{
+	if (f->skip < 0)
+		return c;
+	return c == '+' ? '-' : c == '/' ? '_' : c;
+}
+
+static unsigned begin_hash(unsigned char a, unsigned char b, unsigned char c)
+{
+	return (a * 961u + b * 31u + c) % (STRIKE_BEGIN_WORDS * 64u);
+}
+
+/* Each letter in either alphabet. */
+static void add_begins(struct strike *s, const struct strike_form *f)
+{
+	for (unsigned n = 0; n < 8; n++) {
+		unsigned char p[3];
+		unsigned hash;
+
+		for (unsigned i = 0; i < 3; i++) {
+			p[i] = form_at(f, i);
+			if (n >> i & 1)
+				p[i] = other_letter(f, p[i]);
+		}
+		hash = begin_hash(p[0], p[1], p[2]);
+		s->kind[p[0]] |= KIND_FIRST;
+		s->begins[hash / 64] |= (uint64_t)1 << hash % 64;
+	}
+}
+
 static void add_form(struct strike *s, const char *secret, size_t len, int skip)
 {
 	struct strike_form f = {.secret = secret, .len = len, .skip = skip};
 	int *first = &s->first[form_at(&f, 0)];
 
+	for (size_t i = 0; skip < 0 && i < len; i++)
+		f.is_ambiguous = f.is_ambiguous || strchr("\\%&+", secret[i]);
+	add_begins(s, &f);
 	f.next = *first - 1;
 	s->forms = xrealloc_array(s->forms, s->count + 1, sizeof(*s->forms));
 	s->forms[s->count++] = f;
@@ -135,6 +180,9 @@ static unsigned char entity(const char *t, size_t len, size_t i, size_t *out_len
 			{'"', "&#34;"},  {'\'', "&#39;"}, {'\'', "&#x27;"}, {'\'', "&apos;"},
 			{'/', "&#x2F;"}, {'+', "&#43;"},  {'=', "&#x3D;"}};
 
+	*out_len = 0;
+	if (len - i < 4 || !strchr("alqg#", t[i + 1]))
+		return 0;
 	for (size_t n = 0; n < ARRAY_LEN(ENTITIES); n++) {
 		*out_len = strlen(ENTITIES[n].text);
 		if (len - i >= *out_len && memcmp(t + i, ENTITIES[n].text, *out_len) == 0)
@@ -215,14 +263,6 @@ static size_t unit(const char *t, size_t len, size_t i, unsigned char c, enum re
 	return n ? n : is_plain;
 }
 
-/* Base64 has a second alphabet, for URLs. */
-static unsigned char other_letter(const struct strike_form *f, unsigned char c)
-{
-	if (f->skip < 0)
-		return c;
-	return c == '+' ? '-' : c == '/' ? '_' : c;
-}
-
 /* How much of the text at i the form takes up; 0: it does not stand there. */
 static size_t match_form(const struct strike_form *f, const char *t, size_t len, size_t i,
 			 enum reading reading, bool is_plain_first)
@@ -252,16 +292,11 @@ static void try_forms(const struct strike *s, int first, const char *t, size_t l
 		const struct strike_form *f = &s->forms[n];
 		size_t size = match_form(f, t, len, i, reading, true);
 
-		if (!size)
+		if (!size && f->is_ambiguous)
 			size = match_form(f, t, len, i, reading, false);
 		if (size > out->len)
 			*out = (struct match){.at = i, .len = size, .is_base64 = f->skip >= 0};
 	}
-}
-
-static bool is_special(unsigned char c)
-{
-	return c == '\\' || c == '%' || c == '&' || c == '+';
 }
 
 /* The longest form that stands at i. */
@@ -278,7 +313,7 @@ static struct match match_at(const struct strike *s, const char *t, size_t len, 
 		try_forms(s, s->first['+'], t, len, i, reading, &found);
 	else if (c == '_')
 		try_forms(s, s->first['/'], t, len, i, reading, &found);
-	if (found.len || !is_special(c))
+	if (found.len || !(s->kind[c] & KIND_SPECIAL))
 		return found;
 	n = decode(t, len, i, firsts);
 	for (size_t k = 0; k < n; k++)
@@ -288,19 +323,28 @@ static struct match match_at(const struct strike *s, const char *t, size_t len, 
 
 /* Whether a form may begin here: most of a text is passed over by this. A run of backslashes is
  * looked at once, at its begin: what it stands for does not depend on its length. */
-static bool may_begin(const struct strike *s, const char *t, size_t i)
+static bool may_begin(const struct strike *s, const char *t, size_t len, size_t i)
 {
-	unsigned char c = (unsigned char)t[i];
+	const unsigned char *p = (const unsigned char *)t + i;
+	unsigned hash;
 
-	if (c == '\\')
+	if (!s->kind[p[0]])
+		return false;
+	if (p[0] == '\\')
 		return i == 0 || t[i - 1] != '\\';
-	return s->first[c] || is_special(c) || c == '-' || c == '_';
+	if (s->kind[p[0]] & KIND_SPECIAL)
+		return true;
+	if (len - i < 3)
+		return false;
+	hash = begin_hash(p[0], p[1], p[2]);
+	return (s->begins[hash / 64] >> hash % 64 & 1) ||
+	       ((s->kind[p[1]] | s->kind[p[2]]) & KIND_SPECIAL);
 }
 
 static bool has_any(const struct strike *s, const char *t, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (may_begin(s, t, i) && match_at(s, t, len, i, READING_TEXT).len)
+		if (may_begin(s, t, len, i) && match_at(s, t, len, i, READING_TEXT).len)
 			return true;
 	}
 	return false;
@@ -324,7 +368,7 @@ static size_t strike_span(const struct strike *s, const char *t, size_t len, enu
 		struct match m = {.len = 0};
 		size_t step;
 
-		if (may_begin(s, t, i))
+		if (may_begin(s, t, len, i))
 			m = match_at(s, t, len, i, reading);
 		step = m.len ? m.len : step_at(t, len, i, reading);
 		if (!m.len) {

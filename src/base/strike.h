@@ -17,18 +17,24 @@
 #define STRUCK           "[secret]"
 #define STRIKE_BYTES_MIN 8
 
+#define STRIKE_BEGIN_WORDS 512
+
 struct strike_form {
 	const char *secret;
 	size_t len;
-	int skip; /* bits in front of the first whole letter of base64; -1: not base64 */
-	int next; /* the next form that begins with the same byte; -1: none */
+	int skip;          /* bits in front of the first whole letter of base64; -1: not base64 */
+	int next;          /* the next form that begins with the same byte; -1: none */
+	bool is_ambiguous; /* holds characters with which others are encoded */
 };
 
-/* The secrets are borrowed. All zero: none. */
+/* The secrets are borrowed. All zero: none. Most of a text is passed over by kind and begins, which
+ * know the first bytes of the forms. */
 struct strike {
 	struct strike_form *forms;
 	size_t count;
 	int first[256]; /* 1 + the index of a form by its first byte; 0: none */
+	unsigned char kind[256];
+	uint64_t begins[STRIKE_BEGIN_WORDS]; /* a set of the first three bytes, by a hash */
 };
 
 /* Shorter ones are left out. */

@@ -1,6 +1,7 @@
 #include "wallet/holds.h"
 #include "wallet/verify.h"
 
+#include "base/printable.h"
 #include "cli/print.h"
 #include "cli/run.h"
 #include "json/emit.h"
@@ -199,6 +200,8 @@ static void emit_entry(struct emit *e, const struct ledger_entry *entry)
 struct export
 {
 	struct buf line;
+	struct buf shown; /* the line as a terminal may see it */
+	bool is_shown;
 };
 
 static void on_entry(void *arg, const struct ledger_entry *entry)
@@ -212,14 +215,21 @@ static void on_entry(void *arg, const struct ledger_entry *entry)
 	emit_init(&e, &x->line);
 	emit_entry(&e, entry);
 	emit_done(&e);
-	buf_putc(&x->line, '\n');
-	(void)fwrite(x->line.p, 1, x->line.len, stdout);
+	buf_clear(&x->shown);
+	if (x->is_shown)
+		printable_append(buf_slice(&x->line), false, &x->shown);
+	else
+		buf_append(&x->shown, x->line.p, x->line.len);
+	buf_putc(&x->shown, '\n');
+	(void)fwrite(x->shown.p, 1, x->shown.len, stdout);
 }
 
 static int run_export(struct cli *cli)
 {
 	const char *name = cli_value(cli, "org");
-	struct export x = {.line = BUF_INIT};
+	struct export x = {.line = BUF_INIT,
+			   .shown = BUF_INIT,
+			   .is_shown = cli->out_is_terminal && !cli->wants_json};
 	struct org_view org = {.id = ID_NONE};
 	struct db *db = cli_db_as_it_is(cli);
 	int status = CLI_FAILED;
@@ -230,6 +240,7 @@ static int run_export(struct cli *cli)
 	if (ledger_each(db, org.id, on_entry, &x) != DB_OK)
 		status = cli_fail_read(cli, db);
 	buf_finish(&x.line);
+	buf_finish(&x.shown);
 	org_view_finish(&org);
 	return status;
 }

@@ -1,6 +1,7 @@
 #include "cli/print.h"
 
 #include "base/printable.h"
+#include "base/vault.h"
 #include "json/edge.h"
 #include "json/emit.h"
 
@@ -22,6 +23,17 @@ void print_clean(FILE *out, const char *text)
 	buf_finish(&clean);
 }
 
+/* In one line: what is quoted in it cannot begin another, such as a hint of its own. */
+static void print_line(FILE *out, const char *text)
+{
+	struct buf clean = BUF_INIT;
+
+	printable_append(slice_of(text), false, &clean);
+	if (clean.len)
+		(void)fwrite(clean.p, 1, vault_strike_text(clean.p, clean.len), out);
+	buf_finish(&clean);
+}
+
 void cli_note(const char *fmt, ...)
 {
 	char line[1024];
@@ -31,7 +43,7 @@ void cli_note(const char *fmt, ...)
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	(void)fflush(stdout);
-	print_clean(stderr, line);
+	print_line(stderr, line);
 	(void)fputc('\n', stderr);
 }
 
@@ -49,11 +61,11 @@ static void print_error_lines(const char *message, const char *hint, const char 
 {
 	(void)fflush(stdout);
 	(void)fputs("farebox: ", stderr);
-	print_clean(stderr, message);
+	print_line(stderr, message);
 	(void)fputs("\nhint: ", stderr);
-	print_clean(stderr, hint);
+	print_line(stderr, hint);
 	(void)fputs("\ncode: ", stderr);
-	print_clean(stderr, code);
+	print_line(stderr, code);
 	(void)fputc('\n', stderr);
 }
 
@@ -174,7 +186,7 @@ int cli_fail_object(struct cli *cli, const json_t *object)
 		url = member_text(json_object_get(error, "top_up"), "url");
 	if (*url) {
 		(void)fputs("url: ", stderr);
-		print_clean(stderr, url);
+		print_line(stderr, url);
 		(void)fputc('\n', stderr);
 	}
 	return CLI_FAILED;

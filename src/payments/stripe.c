@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/vault.h"
 #include "json/edge.h"
 
 #include <inttypes.h>
@@ -193,6 +194,7 @@ static size_t key_at(const char *key, const char *text)
 static char *clean_text(const char *key, const char *text)
 {
 	struct buf out = BUF_INIT;
+	char *clean;
 
 	while (*text && out.len < STRIPE_TEXT_BYTES_MAX) {
 		size_t len = key_at(key, text);
@@ -212,7 +214,9 @@ static char *clean_text(const char *key, const char *text)
 	}
 	if (*text)
 		buf_puts(&out, "...");
-	return buf_steal(&out);
+	clean = buf_steal(&out);
+	vault_strike(clean);
+	return clean;
 }
 
 static void set_text(struct stripe_call *call, const char *text)

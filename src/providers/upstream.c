@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/vault.h"
 #include "providers/upstream_list.h"
 #include "providers/upstream_room.h"
 #include "json/edge.h"
@@ -179,6 +180,7 @@ void upstream_down(struct upstream *up, const char *why)
 	up->trouble = (struct err)ERR_INIT;
 	err_set(&up->trouble, "%s", why);
 	err_prefix(&up->trouble, "upstream %s", up->name);
+	vault_strike(up->trouble.text);
 	client_lose_all(up, up->trouble.text);
 	up->kind->stop(up);
 	if (is_again) {

@@ -1,5 +1,6 @@
 #include "tools/error.h"
 
+#include "base/vault.h"
 #include "json/emit.h"
 
 #include <stdarg.h>
@@ -99,6 +100,7 @@ void tool_error_message(struct tool_error *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(e->message, sizeof(e->message), fmt, ap);
 	va_end(ap);
+	vault_strike(e->message); /* it may quote a provider, or Stripe */
 }
 
 void tool_error_hint(struct tool_error *e, const char *fmt, ...)

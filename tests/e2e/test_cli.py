@@ -73,6 +73,24 @@ def commands_below(command, path=()):
         yield from commands_below(below, (*path, below["name"]))
 
 
+def test_a_terminal_sees_no_mark_that_turns_text_around():
+    turned = "ev\u202eil\u2066x\u200b\x9b"
+    config = {"tools": {"say": {"price": {"kind": "flat", "tokens": 1},
+                                "provider": {"kind": "echo"}}}}
+    with Home(config) as home:
+        home.cli("grant", "--tokens", "5", "--reason", "a\u202eb")
+        home.cli("keys", "create", "--label", "a\u202eb")
+        for args in (("call", "say", json.dumps({"a": turned}, ensure_ascii=False)),
+                     ("ledger", "export"), ("keys", "list"), ("call", "no\u202e", "{}"),
+                     ("call", "say", "{\"\u202e\": 1")):
+            _, out = on_terminal(home, *args)
+            assert "\\u202e" in out or args[2:] == ("{\"\u202e\": 1",), (args, out)
+            assert not set(out) & set("\u202e\u2066\u200b\x9b"), (args, out)
+        # What a program reads is data, and stays.
+        assert "a\u202eb" in home.cli("ledger", "export").out
+        assert "\u202e" in home.cli("call", "say", json.dumps({"a": turned}), "--json").out
+
+
 def test_every_command_has_help():
     with Home() as home:
         tree = home.cli("help", "--json").json()
