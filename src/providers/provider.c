@@ -75,6 +75,8 @@ static void strike_known(struct provider_result *r)
 void execution_done(struct execution *x, struct provider_result *result)
 {
 	strike_known(result);
+	if (x->own_key)
+		provider_result_strike(result, x->own_key);
 	x->state = NULL;
 	x->done(x, result);
 }

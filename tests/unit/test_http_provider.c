@@ -116,6 +116,26 @@ START_TEST(the_callers_own_key_takes_the_place_of_the_operators)
 }
 END_TEST
 
+START_TEST(a_success_that_repeats_the_request_is_struck)
+{
+	struct api_site s;
+	struct provider *p;
+
+	api_init(&s);
+	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "operators-key", 1), 0);
+	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'${env:FAREBOX_TEST_KEY}'},"
+			    "'byok':{'name':'X','header':'X-Key','format':'Key {key}!'}}");
+	api_say(&s, (struct api_reply){.body = "{\"X-Key\":[\"Key operators%2Dkey!\"]}"});
+	api_say(&s, (struct api_reply){.body = "{\"X-Key\":\"Key callers-key!\"}"});
+	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_OK);
+	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":[\"Key [secret]!\"]}");
+	ck_assert_int_eq(api_run(&s, p, "{}", "callers-key", LONG_MS), PROVIDER_OK);
+	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":\"Key [secret]!\"}");
+	provider_destroy(p);
+	api_finish(&s);
+}
+END_TEST
+
 START_TEST(the_result_is_what_the_pointer_finds)
 {
 	static const struct {
@@ -583,11 +603,11 @@ END_TEST
 UNIT_MAIN("http_provider", a_request_is_made_of_the_arguments,
 	  arguments_that_cannot_be_sent_send_nothing,
 	  the_callers_own_key_takes_the_place_of_the_operators,
-	  the_result_is_what_the_pointer_finds, text_and_images_become_content,
-	  an_answer_is_read_in_its_charset, a_refusal_of_no_key_is_quoted,
-	  a_status_says_who_is_to_blame, a_refusal_is_quoted_without_secrets,
-	  what_may_be_repeated_is_tried_twice_more, repeating_has_an_end,
-	  a_redirect_never_carries_a_secret_to_another_host,
+	  a_success_that_repeats_the_request_is_struck, the_result_is_what_the_pointer_finds,
+	  text_and_images_become_content, an_answer_is_read_in_its_charset,
+	  a_refusal_of_no_key_is_quoted, a_status_says_who_is_to_blame,
+	  a_refusal_is_quoted_without_secrets, what_may_be_repeated_is_tried_twice_more,
+	  repeating_has_an_end, a_redirect_never_carries_a_secret_to_another_host,
 	  a_private_address_is_refused_unless_it_is_allowed,
 	  a_provider_that_never_ends_costs_no_memory,
 	  a_provider_that_hangs_or_dribbles_ends_in_its_time, a_cancelled_call_is_silent,
