@@ -7,9 +7,7 @@
 
 bool env_check(const char *name, const char *value, struct err *err)
 {
-	static const char BLANK[] = " \t\r\n";
-
-	if (value[strspn(value, BLANK)] == '\0')
+	if (!*value)
 		return err_set(err, "%s is set, but empty: give it a value, or unset it", name);
 	if (strncmp(value, "${", 2) == 0 && strchr(value, '}'))
 		return err_set(err,

@@ -8,7 +8,6 @@
 
 #include "base/env.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/secret.h"
 #include "cli/print.h"
 #include "cli/run.h"

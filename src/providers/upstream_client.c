@@ -498,14 +498,17 @@ void client_take(struct upstream *up, char *line, size_t len)
 {
 	struct slice text;
 	struct buf mended = BUF_INIT;
+	size_t left;
 
 	while (len && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
 		line[--len] = '\0';
 	if (!len)
 		return;
 	/* Whatever it tells, it does not tell our secrets: results, notifications and lists. */
-	len = vault_strike_json(line, len);
-	line[len] = '\0';
+	left = vault_strike_json(line, len);
+	if (left < len)
+		line[left] = '\0';
+	len = left;
 	up->line_bytes = len;
 	text = (struct slice){.p = line, .len = len};
 	if (utf8_is_sound(text)) {

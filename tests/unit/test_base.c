@@ -145,7 +145,7 @@ END_TEST
 
 START_TEST(a_secret_that_is_set_but_empty_is_refused)
 {
-	static const char *const BAD[] = {"", " ", "\t\r\n", "${user_config.api_key}", "${KEY}"};
+	static const char *const BAD[] = {"", "${user_config.api_key}", "${KEY}"};
 	char path[] = "/tmp/farebox-blank-XXXXXX";
 	struct err err = ERR_INIT;
 	char *secret = NULL;

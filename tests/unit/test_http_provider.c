@@ -122,15 +122,10 @@ START_TEST(a_success_that_repeats_the_request_is_struck)
 	struct provider *p;
 
 	api_init(&s);
-	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "operators-key", 1), 0);
-	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'${env:FAREBOX_TEST_KEY}'},"
-			    "'byok':{'name':'X','header':'X-Key','format':'Key {key}!'}}");
-	api_say(&s, (struct api_reply){.body = "{\"X-Key\":[\"Key operators%2Dkey!\"]}"});
-	api_say(&s, (struct api_reply){.body = "{\"X-Key\":\"Key callers-key!\"}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_OK);
-	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":[\"Key [secret]!\"]}");
+	p = provider_of(&s, "{'url':'@/','byok':{'name':'X','header':'X-Key'}}");
+	api_say(&s, (struct api_reply){.body = "{\"X-Key\":\"Bearer callers%2Dkey!\"}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", "callers-key", LONG_MS), PROVIDER_OK);
-	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":\"Key [secret]!\"}");
+	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":\"Bearer [secret]!\"}");
 	provider_destroy(p);
 	api_finish(&s);
 }
