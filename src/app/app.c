@@ -104,7 +104,7 @@ bool app_choose_payments(struct payments_config *out, char **out_key, struct err
 	bool is_said = false;
 
 	*out_key = NULL;
-	if (!read_mode(&out->mode, &is_said, err) || !env_text("STRIPE_SECRET_KEY", &unused, err))
+	if (!read_mode(&out->mode, &is_said, err) || !env_filled("STRIPE_SECRET_KEY", &unused, err))
 		return false;
 	/* Without Stripe the file with its key need not be there. */
 	if (out->mode == PAYMENTS_STRIPE && !secret_from_env("STRIPE_SECRET_KEY", out_key, err))

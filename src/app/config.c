@@ -83,7 +83,7 @@ bool config_return_url(const json_t *root, char **out, struct err *err)
 		return true;
 	}
 	name = xstrndup(text + strlen(ENV), (size_t)(end - text) - strlen(ENV));
-	if (!env_text(name, &value, err))
+	if (!env_filled(name, &value, err))
 		return false;
 	if (!value)
 		return err_set(err, "the environment has no %s", name);

@@ -17,12 +17,27 @@ bool env_check(const char *name, const char *value, struct err *err)
 	return true;
 }
 
-bool env_text(const char *name, const char **out, struct err *err)
+static const char *find(const char *name)
 {
 	const char *value = vault_find(name);
 
-	if (!value)
-		value = getenv(name);
+	return value ? value : getenv(name);
+}
+
+bool env_text(const char *name, const char **out, struct err *err)
+{
+	const char *value = find(name);
+
+	if (value && *value && !env_check(name, value, err))
+		return false;
+	*out = value && *value ? value : NULL;
+	return true;
+}
+
+bool env_filled(const char *name, const char **out, struct err *err)
+{
+	const char *value = find(name);
+
 	if (value && !env_check(name, value, err))
 		return false;
 	*out = value;

@@ -66,7 +66,7 @@ static bool read_either(const char *name, const char *name_file, char **out, str
 {
 	const char *value, *path;
 
-	if (!env_text(name, &value, err) || !env_text(name_file, &path, err))
+	if (!env_filled(name, &value, err) || !env_filled(name_file, &path, err))
 		return false;
 	if (value && path)
 		return err_set(err, "%s and %s are both set; keep one", name, name_file);
