@@ -40,7 +40,7 @@ sys.path.insert(0, os.path.join(TREE, "tests", "harness"))
 import at_time  # noqa: E402
 import builds  # noqa: E402
 
-DRIVER_TIMEOUT_S = 1200
+DRIVER_TIMEOUT_S = 2400
 # They wait for timers most of the time: begun first, they are not what the end waits for.
 SLOW = ("test_mirror.py", "test_kill.py")
 
@@ -89,8 +89,9 @@ def run(argv, env=None, timeout=DRIVER_TIMEOUT_S, cwd=TREE):
 
 
 class Tests:
-    def __init__(self, root, jobs, builds):
+    def __init__(self, root, scratch, jobs, builds):
         self.root = root
+        self.scratch = scratch
         self.jobs = jobs
         self.build_names = builds
         self.built = {}
@@ -134,6 +135,10 @@ class Tests:
             "LSAN_OPTIONS": "exitcode=99",
         }
 
+    def unit_environment(self, folder):
+        """Unit tests leave their stores behind: the folder is removed with all of them."""
+        return {**self.environment(folder), "TMPDIR": self.scratch}
+
     def checks(self):
         self.drive("checks", [os.path.join(TREE, "scripts", "check")])
 
@@ -149,7 +154,7 @@ class Tests:
             started = time.monotonic()
             status, output = run(["meson", "test", "-C", folder, "--no-rebuild",
                                   "--print-errorlogs", "--num-processes", str(self.jobs)],
-                                 self.environment(folder))
+                                 self.unit_environment(folder))
             passed = failed = 0
             try:
                 with open(os.path.join(folder, "meson-logs", "testlog.json"),
@@ -190,8 +195,9 @@ class Tests:
         status, output = run(["meson", "introspect", folder, "--tests"])
         found = []
         for test in json.loads(output) if status == 0 else []:
-            found.append((test["name"], test["cmd"], {**self.environment(folder), **test["env"]},
-                          False, lambda status, output: counts_of_unit_test(status == 0, output)))
+            environment = {**self.unit_environment(folder), **test["env"]}
+            found.append((test["name"], test["cmd"], environment, False,
+                          lambda status, output: counts_of_unit_test(status == 0, output)))
         player = os.path.join(TREE, "tests", "transcripts", "run.py")
         for path in sorted(glob.glob(os.path.join(TREE, "tests", "transcripts", "*.jsonl"))):
             found.append((os.path.basename(path), [player, path], self.environment(folder),
@@ -274,11 +280,13 @@ def main():
     started = time.monotonic()
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     root, is_temporary = builds.root()
-    tests = Tests(root, args.jobs, ["gcc-sanitized"] if args.quick else builds.TESTED)
+    scratch = tempfile.mkdtemp(prefix="farebox-units-")
+    tests = Tests(root, scratch, args.jobs, ["gcc-sanitized"] if args.quick else builds.TESTED)
     try:
         for part in args.parts or (QUICK_PARTS if args.quick else PARTS):
             getattr(tests, part)()
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
         if is_temporary:
             shutil.rmtree(root, ignore_errors=True)
     print("took %.0f s" % (time.monotonic() - started))

@@ -31,7 +31,7 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 TIMEOUT_S = 30
-TEST_TIMEOUT_S = 240
+TEST_TIMEOUT_S = 600
 # What "at once" may take where tests share their processors. A test that uses it tells it from
 # something that takes longer still, or for ever.
 AT_ONCE_S = 5
