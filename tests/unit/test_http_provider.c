@@ -116,21 +116,6 @@ START_TEST(the_callers_own_key_takes_the_place_of_the_operators)
 }
 END_TEST
 
-START_TEST(a_success_that_repeats_the_request_is_struck)
-{
-	struct api_site s;
-	struct provider *p;
-
-	api_init(&s);
-	p = provider_of(&s, "{'url':'@/','byok':{'name':'X','header':'X-Key'}}");
-	api_say(&s, (struct api_reply){.body = "{\"X-Key\":\"Bearer callers%2Dkey!\"}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", "callers-key", LONG_MS), PROVIDER_OK);
-	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":\"Bearer [secret]!\"}");
-	provider_destroy(p);
-	api_finish(&s);
-}
-END_TEST
-
 START_TEST(the_result_is_what_the_pointer_finds)
 {
 	static const struct {
@@ -263,30 +248,6 @@ START_TEST(an_answer_is_read_in_its_charset)
 }
 END_TEST
 
-/* Without a key, 403 is about something else, and the reason may be told. */
-START_TEST(a_refusal_of_no_key_is_quoted)
-{
-	struct api_site s;
-	struct provider *p;
-
-	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
-	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":[{\"msg\":\"no\"}]}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
-	ck_assert_str_eq(s.result.err.text, "the provider answered 403: no");
-	ck_assert(!s.result.is_key_refused);
-	provider_destroy(p);
-	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'k'}}");
-	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":\"k*\"}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
-	ck_assert_str_eq(s.result.err.text,
-			 "the provider answered 403: it refuses the operator's key");
-	ck_assert(s.result.is_key_refused);
-	provider_destroy(p);
-	api_finish(&s);
-}
-END_TEST
-
 START_TEST(a_status_says_who_is_to_blame)
 {
 	static const struct {
@@ -331,30 +292,6 @@ START_TEST(a_status_says_who_is_to_blame)
 	ck_assert_str_eq(api_structured(&s), "{\"found\":false}");
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_OK);
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
-	provider_destroy(p);
-	api_finish(&s);
-}
-END_TEST
-
-START_TEST(a_refusal_is_quoted_without_secrets)
-{
-	struct api_site s;
-	struct provider *p;
-
-	api_init(&s);
-	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-secret", 1), 0);
-	p = provider_of(&s, "{'url':'@/?k=${env:FAREBOX_TEST_KEY}'}");
-	api_say(&s, (struct api_reply){.status = 422,
-				       .body = "{\"error\":{\"message\":\"domain is\\nodd\"}}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
-	ck_assert_str_eq(s.result.err.text, "the provider answered 422: domain is odd");
-	api_say(&s, (struct api_reply){.status = 400, .body = "{\"message\":\"key sk-secret\"}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
-	ck_assert_str_eq(s.result.err.text, "the provider answered 400");
-	api_say(&s, (struct api_reply){.status = 401, .body = "{\"message\":\"key sk-s**et\"}"});
-	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
-	ck_assert_str_eq(s.result.err.text,
-			 "the provider answered 401: it refuses the operator's key");
 	provider_destroy(p);
 	api_finish(&s);
 }
@@ -598,11 +535,10 @@ END_TEST
 UNIT_MAIN("http_provider", a_request_is_made_of_the_arguments,
 	  arguments_that_cannot_be_sent_send_nothing,
 	  the_callers_own_key_takes_the_place_of_the_operators,
-	  a_success_that_repeats_the_request_is_struck, the_result_is_what_the_pointer_finds,
-	  text_and_images_become_content, an_answer_is_read_in_its_charset,
-	  a_refusal_of_no_key_is_quoted, a_status_says_who_is_to_blame,
-	  a_refusal_is_quoted_without_secrets, what_may_be_repeated_is_tried_twice_more,
-	  repeating_has_an_end, a_redirect_never_carries_a_secret_to_another_host,
+	  the_result_is_what_the_pointer_finds, text_and_images_become_content,
+	  an_answer_is_read_in_its_charset, a_status_says_who_is_to_blame,
+	  what_may_be_repeated_is_tried_twice_more, repeating_has_an_end,
+	  a_redirect_never_carries_a_secret_to_another_host,
 	  a_private_address_is_refused_unless_it_is_allowed,
 	  a_provider_that_never_ends_costs_no_memory,
 	  a_provider_that_hangs_or_dribbles_ends_in_its_time, a_cancelled_call_is_silent,
