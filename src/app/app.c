@@ -40,7 +40,7 @@ struct app {
 	bool is_hurried;
 	struct loop_timer tick;  /* leases: renewed and looked after */
 	struct loop_timer retry; /* the store was busy */
-	bool was_open;
+	int64_t openings;        /* of the store, that were looked after */
 	loop_turn_fn *turn_end;
 	void *turn_end_arg;
 	/* app_run_until */
@@ -136,12 +136,13 @@ static void on_retry(void *arg)
 	(void)arg; /* the turn's end tries again */
 }
 
-/* The first use of the store: what a crash left behind is looked after now, never at start-up. */
+/* The first use of the store, or of another in its place: what a crash left behind is looked after
+ * now, never at start-up. */
 static void look_at_store(struct app *app)
 {
-	if (app->was_open || !wallet_is_open(app->wallet))
+	if (!wallet_is_open(app->wallet) || app->openings == wallet_openings(app->wallet))
 		return;
-	app->was_open = true;
+	app->openings = wallet_openings(app->wallet);
 	wallet_tick(app->wallet);
 	loop_timer_in(&app->tick, LEASE_RENEW_MS);
 	payments_resume(app->payments);

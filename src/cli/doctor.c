@@ -192,7 +192,7 @@ static bool believe_clock(struct cli *cli)
 {
 	struct cmd_result result;
 
-	if (!cli_db_as_it_is(cli))
+	if (!cli_db_there(cli))
 		return false;
 	return cli_submit(
 		cli, wallet_cmd_create(WALLET_OP_BELIEVE_CLOCK, (struct caller){.org = ID_NONE}),

@@ -42,14 +42,63 @@ static void check_missing(struct doctor *d)
 			   "%s: cannot be made there", d->store);
 }
 
-/* False: there is nothing to open. */
-static bool check_mode(struct doctor *d)
+/* One file that only its owner may get at; one that is not there is as well. */
+static void check_mode(struct doctor *d, const char *path)
 {
 	CLEANUP(free_charp) char *remedy = NULL;
 	struct stat st;
 
+	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || !(st.st_mode & SECRET_MODE_BAD))
+		return;
+	remedy = xasprintf("chmod 600 %s", path);
+	doctor_add(d, FINDING_FAIL, "store.mode", remedy,
+		   "others than its owner may get at %s (mode %04o)", path,
+		   (unsigned)(st.st_mode & 07777));
+}
+
+/* Who may write the folder may put another store in the place of this one. */
+static void check_folder(struct doctor *d, const char *path)
+{
+	CLEANUP(free_charp) char *folder = xstrdup(path);
+	CLEANUP(free_charp) char *remedy = NULL;
+	char *slash = strrchr(folder, '/');
+	struct stat st;
+
+	if (!slash)
+		return;
+	slash[slash == folder] = '\0';
+	if (stat(folder, &st) != 0 || !(st.st_mode & S_IWOTH) || (st.st_mode & S_ISVTX))
+		return;
+	remedy = xasprintf("chmod o-w %s", folder);
+	doctor_add(d, FINDING_FAIL, "store.folder", remedy,
+		   "everybody may remove or replace what is in %s (mode %04o)", folder,
+		   (unsigned)(st.st_mode & 07777));
+}
+
+/* As they are before the store is opened: the next call puts them right. */
+static void check_modes(struct doctor *d)
+{
+	static const char *const SUFFIXES[] = {"", "-wal", "-shm", "-queue", "-lock", ".seal"};
+	char *path = realpath(d->store, NULL);
+
+	if (!path)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(SUFFIXES); i++) {
+		CLEANUP(free_charp) char *name = xasprintf("%s%s", path, SUFFIXES[i]);
+
+		check_mode(d, name);
+	}
+	check_folder(d, path);
+	free(path);
+}
+
+/* False: there is nothing to open. */
+static bool check_file(struct doctor *d)
+{
+	struct stat st;
+
 	if (stat(d->store, &st) != 0) {
-		if (errno == ENOENT)
+		if (errno == ENOENT && lstat(d->store, &st) != 0)
 			check_missing(d);
 		else
 			doctor_add(d, FINDING_FAIL, "store",
@@ -62,13 +111,11 @@ static bool check_mode(struct doctor *d)
 			   "%s is not a file", d->store);
 		return false;
 	}
-	if (st.st_mode & SECRET_MODE_BAD) {
-		remedy = xasprintf("chmod 600 %s", d->store);
-		doctor_add(d, FINDING_FAIL, "store.mode", remedy,
-			   "others than its owner may get at %s (mode %04o)", d->store,
-			   (unsigned)(st.st_mode & 07777));
-	}
-	return true;
+	check_modes(d);
+	if (st.st_size == 0)
+		doctor_add(d, FINDING_OK, "store", NULL,
+			   "%s: is empty, made a store with the first call", d->store);
+	return st.st_size > 0;
 }
 
 static void check_org(struct doctor *d, struct db *db)
@@ -137,11 +184,12 @@ static struct db *open_store(struct doctor *d)
 	int64_t version = 0;
 	enum db_status status;
 
-	if (!is_url(d->store) && !check_mode(d))
+	if (!is_url(d->store) && !check_file(d))
 		return NULL;
-	status = db_open(d->store, CLI_STORE_MS, &db, &err);
+	status = db_open_for(DB_LOOK, d->store, CLI_STORE_MS, &db, &err);
 	if (status != DB_OK) {
-		doctor_add(d, FINDING_FAIL, "store",
+		/* A fault that passes by itself is none of the installation's. */
+		doctor_add(d, status == DB_FAILED ? FINDING_WARN : FINDING_FAIL, "store",
 			   status == DB_BUSY
 				   ? "Another process holds it for long; look for one that was "
 				     "stopped."

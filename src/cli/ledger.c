@@ -110,7 +110,7 @@ static int run_verify(struct cli *cli)
 	struct hold_list holds = {.count = 0};
 	struct buf faults = BUF_INIT;
 	int64_t of_payments = 0;
-	struct db *db = cli_db_as_it_is(cli);
+	struct db *db = cli_db_there(cli);
 	int status = CLI_OK;
 
 	if (!db)
@@ -231,7 +231,7 @@ static int run_export(struct cli *cli)
 			   .shown = BUF_INIT,
 			   .is_shown = cli->out_is_terminal && !cli->wants_json};
 	struct org_view org = {.id = ID_NONE};
-	struct db *db = cli_db_as_it_is(cli);
+	struct db *db = cli_db_there(cli);
 	int status = CLI_FAILED;
 
 	if (!db || (name && !cli_find_org(cli, db, name, &org, &status)))

@@ -6,8 +6,10 @@
 #include "cli/print.h"
 #include "json/edge.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct tool_run {
@@ -295,10 +297,18 @@ static bool cmd_is_done(void *arg)
 	return ((const struct cmd_result *)arg)->is_done;
 }
 
-static int fail_store(struct cli *cli, const char *why)
+static int fail_store(struct cli *cli, bool is_broken, const char *why)
 {
-	return cli_fail_text(cli, ERROR_STORE_UNAVAILABLE, NULL,
-			     "The wallet's store cannot be used now%s%s", *why ? ": " : ".", why);
+	return cli_fail_text(cli, is_broken ? ERROR_STORE_BROKEN : ERROR_STORE_UNAVAILABLE, NULL,
+			     "The wallet's store cannot be used%s%s%s", is_broken ? "" : " now",
+			     *why ? ": " : ".", why);
+}
+
+int cli_fail_store(struct cli *cli)
+{
+	const struct wallet *wallet = app_wallet(cli->app);
+
+	return fail_store(cli, wallet_is_broken(wallet), wallet_trouble(wallet));
 }
 
 bool cli_submit(struct cli *cli, TAKES struct wallet_cmd *cmd, struct cmd_result *out)
@@ -306,20 +316,21 @@ bool cli_submit(struct cli *cli, TAKES struct wallet_cmd *cmd, struct cmd_result
 	struct wallet *wallet = app_wallet(cli->app);
 	struct cmd_result r = {.outcome = WALLET_UNAVAILABLE};
 	struct err err = ERR_INIT;
+	bool is_broken;
 
 	cmd->deadline = boottime_after(clock_boot(), CLI_STORE_MS);
 	cmd->done = on_cmd;
 	cmd->arg = &r;
 	wallet_submit(wallet, cmd);
-	if (!app_run_until(cli->app, cmd_is_done, &r,
-			   boottime_after(clock_boot(), CLI_STORE_MS + CLI_SLACK_MS))) {
+	(void)app_run_until(cli->app, cmd_is_done, &r,
+			    boottime_after(clock_boot(), CLI_STORE_MS + CLI_SLACK_MS));
+	is_broken = wallet_is_broken(wallet);
+	if (!r.is_done || r.outcome == WALLET_UNAVAILABLE)
 		err_set(&err, "%s", wallet_trouble(wallet));
+	if (!r.is_done)
 		abandon_app(cli);
-	} else if (r.outcome == WALLET_UNAVAILABLE) {
-		err_set(&err, "%s", wallet_trouble(wallet));
-	}
 	if (!r.is_done || r.outcome == WALLET_UNAVAILABLE) {
-		(void)fail_store(cli, err.text);
+		(void)fail_store(cli, is_broken, err.text);
 		return false;
 	}
 	*out = r;
@@ -331,7 +342,7 @@ static bool is_idle(void *arg)
 	return wallet_is_idle(arg);
 }
 
-struct db *cli_db_as_it_is(struct cli *cli)
+static struct db *cli_db_as_it_is(struct cli *cli)
 {
 	struct app *app = cli_app(cli);
 	struct wallet *wallet;
@@ -344,7 +355,7 @@ struct db *cli_db_as_it_is(struct cli *cli)
 	if (!wallet_open_now(wallet, CLI_STORE_MS, &err) &&
 	    !(wallet_is_open(wallet) &&
 	      app_run_until(app, is_idle, wallet, boottime_after(clock_boot(), CLI_STORE_MS)))) {
-		(void)fail_store(cli, err.text);
+		(void)fail_store(cli, wallet_is_broken(wallet), err.text);
 		return NULL;
 	}
 	return wallet_db(wallet);
@@ -359,9 +370,27 @@ struct db *cli_db(struct cli *cli)
 	return db;
 }
 
+struct db *cli_db_there(struct cli *cli)
+{
+	struct app *app = cli_app(cli);
+	struct stat st;
+
+	if (!app)
+		return NULL;
+	if (!strstr(app_store(app), "://") &&
+	    (stat(app_store(app), &st) == 0 ? S_ISREG(st.st_mode) && st.st_size == 0
+					    : errno == ENOENT)) {
+		(void)cli_fail_text(cli, ERROR_STORE_UNAVAILABLE,
+				    "The first call makes it; FAREBOX_STORE names another.",
+				    "There is no store at %s.", app_store(app));
+		return NULL;
+	}
+	return cli_db_as_it_is(cli);
+}
+
 int cli_fail_read(struct cli *cli, struct db *db)
 {
-	return fail_store(cli, db_error(db));
+	return fail_store(cli, wallet_is_broken(app_wallet(cli->app)), db_error(db));
 }
 
 bool cli_find_org(struct cli *cli, struct db *db, const char *name, struct org_view *out,

@@ -52,8 +52,10 @@ MUST_USE bool cli_submit(struct cli *cli, TAKES struct wallet_cmd *cmd, struct c
 
 /* The open store, for readers; NULL: told. What processes that are gone left behind is ended. */
 struct db *cli_db(struct cli *cli);
-/* The same for who looks and changes nothing. */
-struct db *cli_db_as_it_is(struct cli *cli);
+/* The same for who looks and changes nothing: neither ends holds nor makes a store. */
+struct db *cli_db_there(struct cli *cli);
+/* Says why the store cannot be used. */
+int cli_fail_store(struct cli *cli);
 /* A read that went wrong, told. */
 int cli_fail_read(struct cli *cli, struct db *db);
 /* By name or id; NULL: the default org. False: told, *out_status is set. */

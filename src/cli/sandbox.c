@@ -85,7 +85,7 @@ static int tell(struct cli *cli, const struct pay_request *r)
 	case PAY_PENDING:
 	case PAY_RATE_LIMITED:
 	case PAY_UNAVAILABLE:
-		return cli_fail_code(cli, ERROR_STORE_UNAVAILABLE);
+		return cli_fail_store(cli);
 	}
 	die("pay outcome %d", (int)r->outcome);
 }
@@ -106,7 +106,7 @@ static int pay(struct cli *cli, struct id payment)
 		cli->must_settle = true;
 	} else {
 		payments_abandon(&run.request);
-		status = cli_fail_code(cli, ERROR_STORE_UNAVAILABLE);
+		status = cli_fail_store(cli);
 	}
 	pay_request_finish(&run.request);
 	return status;

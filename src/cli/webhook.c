@@ -206,7 +206,7 @@ static int tell(struct cli *cli, const json_t *event, const struct pay_request *
 	case PAY_RATE_LIMITED:
 		return again(cli, r->err.text);
 	case PAY_UNAVAILABLE:
-		return cli_fail_code(cli, ERROR_STORE_UNAVAILABLE);
+		return cli_fail_store(cli);
 	}
 	die("pay outcome %d", (int)r->outcome);
 }

@@ -15,33 +15,53 @@ enum db_status db_fail(struct db *db, enum db_status status, const char *fmt, ..
 	return status;
 }
 
-enum db_status db_open(const char *url, int64_t wait_ms, struct db **out, struct err *err)
+static enum db_status prepare_tables(struct db *db, enum db_purpose purpose, int64_t wait_ms,
+				     struct err *err)
+{
+	enum db_status status = db_begin(db, wait_ms);
+
+	if (status != DB_OK)
+		return status;
+	status = db_migrate(db, purpose != DB_LOOK, err);
+	if (status == DB_OK && purpose == DB_LOOK) {
+		db_rollback(db);
+		return DB_OK;
+	}
+	if (status == DB_OK)
+		status = db->engine->accept(db, true);
+	return status == DB_OK ? db_commit(db) : status;
+}
+
+enum db_status db_open_for(enum db_purpose purpose, const char *url, int64_t wait_ms,
+			   struct db **out, struct err *err)
 {
 	enum db_status status;
 	struct db *db = NULL;
 
 	if (strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0) {
 		err_set(err, "this build has no PostgreSQL engine; give a file path");
-		return DB_FAILED;
+		return DB_BROKEN;
 	}
-	status = db_sqlite_open(url, wait_ms, &db, err);
+	status = db_sqlite_open(url, purpose, wait_ms, &db, err);
 	if (status != DB_OK)
 		return status;
-	status = db_begin(db, wait_ms);
-	if (status == DB_OK)
-		status = db_migrate(db, err);
-	if (status == DB_OK)
-		status = db_commit(db);
+	status = prepare_tables(db, purpose, wait_ms, err);
 	if (status != DB_OK) {
 		if (!err_is_set(err))
-			err_set(err, "%s", db_error(db));
+			err_set(err, "%s: %s", url, db_error(db));
 		db_rollback(db);
+		db->is_refused = true;
 		db_close(db);
 		return status;
 	}
 	clocks_init(&db->clocks);
 	*out = db;
 	return DB_OK;
+}
+
+enum db_status db_open(const char *url, int64_t wait_ms, struct db **out, struct err *err)
+{
+	return db_open_for(DB_MAKE, url, wait_ms, out, err);
 }
 
 void db_close(struct db *db)
@@ -85,6 +105,12 @@ enum db_status db_begin(struct db *db, int64_t wait_ms)
 	status = db->engine->begin(db, wait_ms);
 	db->in_transaction = status == DB_OK;
 	return status;
+}
+
+enum db_status db_check(struct db *db)
+{
+	CHECK(!db->in_transaction);
+	return db->engine->check(db);
 }
 
 enum db_status db_commit(struct db *db)

@@ -30,6 +30,18 @@ enum db_status {
 	DB_UNKNOWN,  /* the commit may or may not have happened: look the ids up */
 	DB_FULL,     /* no space; nothing happened */
 	DB_FAILED,   /* the store cannot be used now; db_error says why; nothing happened */
+	DB_BROKEN,   /* nor later, unless a person does something: not ours, newer, damaged,
+		      * read-only; nothing happened */
+	/* What is open is not what lies at its place; close it and open that. */
+	DB_MOVED,  /* another store, or none: nothing happened there, whatever was committed here */
+	DB_REOPEN, /* the same store with all that was committed; nothing happened, try again */
+	DB_DOUBT,  /* the same store, but what was committed last may be missing there */
+};
+
+enum db_purpose {
+	DB_MAKE, /* make it where there is none, and bring its tables up to date */
+	DB_KEEP, /* it was there before: where it is gone or empty, none is made */
+	DB_LOOK, /* read only: no mode, no table of it is changed */
 };
 
 struct db;
@@ -39,8 +51,11 @@ struct db_row;
 typedef void db_row_fn(void *arg, const struct db_row *row);
 
 /* url: a file path. Creates the file (0600) and its folders (0700) and brings the tables up to
- * date. Takes turns with other processes while it does; DB_BUSY after wait_ms. */
+ * date. Takes turns with other processes while it does; DB_BUSY after wait_ms. A file that is
+ * refused is not changed, and nothing is left beside it. The same as db_open_for DB_MAKE. */
 enum db_status db_open(const char *url, int64_t wait_ms, struct db **out, struct err *err);
+enum db_status db_open_for(enum db_purpose purpose, const char *url, int64_t wait_ms,
+			   struct db **out, struct err *err);
 /* NULL is allowed. Closing may checkpoint, so it takes its turn, too. */
 void db_close(struct db *db);
 /* Why the last operation failed; borrowed until the next. */
@@ -57,6 +72,9 @@ MUST_USE enum db_status db_version_read(struct db *db, int64_t *out);
 
 /* Waits for its turn among processes at most wait_ms (DB_BUSY), then begins a write transaction. */
 MUST_USE enum db_status db_begin(struct db *db, int64_t wait_ms);
+/* Before reads outside of a transaction: whether what is open is what lies at its place. On another
+ * status than DB_OK, db_begin settles what is to become of it. */
+MUST_USE enum db_status db_check(struct db *db);
 /* Durable when it returns DB_OK. On any other status the transaction is over. */
 MUST_USE enum db_status db_commit(struct db *db);
 /* Also after a failure; a transaction that is over already is allowed. */

@@ -18,6 +18,7 @@ struct db {
 	enum db_status status; /* sticky until the transaction ends */
 	bool in_transaction;
 	struct clocks clocks;
+	bool is_refused;                     /* closing leaves it as it was found */
 	struct db_stmt *stmts[DB_STMTS_MAX]; /* open addressing by the address of the text */
 	char error[256];
 };
@@ -40,6 +41,11 @@ struct db_engine {
 	const char *name;
 	void (*close)(struct db *db);
 	enum db_status (*begin)(struct db *db, int64_t wait_ms);
+	/* Whether what is open is what lies at its place. */
+	enum db_status (*check)(struct db *db);
+	/* In the transaction that migrated it: whether it is complete. Says whose it is where it
+	 * does not yet, if it may. */
+	enum db_status (*accept)(struct db *db, bool may_change);
 	enum db_status (*commit)(struct db *db);
 	void (*rollback)(struct db *db);
 	enum db_status (*read_begin)(struct db *db);
@@ -68,8 +74,10 @@ enum db_status db_fail(struct db *db, enum db_status status, const char *fmt, ..
 	PRINTF_LIKE(3, 4);
 
 /* Opens the file under its turnstile; *out is ready for migrations. */
-enum db_status db_sqlite_open(const char *path, int64_t wait_ms, struct db **out, struct err *err);
-/* Runs in the open transaction of the caller. */
-enum db_status db_migrate(struct db *db, struct err *err);
+enum db_status db_sqlite_open(const char *path, enum db_purpose purpose, int64_t wait_ms,
+			      struct db **out, struct err *err);
+/* Runs in the open transaction of the caller. With may_change false, older tables are refused, too.
+ */
+enum db_status db_migrate(struct db *db, bool may_change, struct err *err);
 
 #endif

@@ -56,39 +56,62 @@ enum db_status db_version_read(struct db *db, int64_t *out)
 	return db_flush(db);
 }
 
-enum db_status db_migrate(struct db *db, struct err *err)
+static enum db_status refuse_newer(struct db *db, int64_t version, int64_t newest, struct err *err)
+{
+	err_set(err,
+		"the store has tables of version %d, this program knows %d; use a newer farebox",
+		(int)version, (int)newest);
+	return db_fail(db, DB_BROKEN, "the store is newer than the program");
+}
+
+static enum db_status refuse_older(struct db *db, int64_t version, struct err *err)
+{
+	err_set(err, "the store has tables of version %d, which the next call brings up to date",
+		(int)version);
+	return db_fail(db, DB_FAILED, "the store is older than the program");
+}
+
+static int64_t newest_of(const char *engine)
+{
+	int64_t newest = 0;
+
+	for (size_t i = 0; i < EMBEDDED_FILES_COUNT; i++) {
+		int64_t number = migration_number(EMBEDDED_FILES[i].name, engine);
+
+		if (number < 0)
+			continue;
+		CHECK(number == newest + 1);
+		newest = number;
+	}
+	return newest;
+}
+
+enum db_status db_migrate(struct db *db, bool may_change, struct err *err)
 {
 	static const char TABLE[] = "CREATE TABLE IF NOT EXISTS migration ("
 				    "version BIGINT NOT NULL PRIMARY KEY, "
 				    "name TEXT NOT NULL, at_ms BIGINT NOT NULL)";
-	int64_t version = 0, newest = 0;
-	enum db_status status = db->engine->script(db, TABLE);
+	int64_t version = 0, newest = newest_of(db->engine->name);
+	enum db_status status = may_change ? db->engine->script(db, TABLE) : DB_OK;
 
 	if (status != DB_OK)
 		return status;
 	status = db_version_read(db, &version);
 	if (status != DB_OK)
 		return status;
+	if (version > newest)
+		return refuse_newer(db, version, newest, err);
+	if (version < newest && !may_change)
+		return refuse_older(db, version, err);
 	for (size_t i = 0; i < EMBEDDED_FILES_COUNT; i++) {
 		const struct embedded_file *file = &EMBEDDED_FILES[i];
 		int64_t number = migration_number(file->name, db->engine->name);
 
-		if (number < 0)
-			continue;
-		CHECK(number == newest + 1);
-		newest = number;
 		if (number <= version)
 			continue;
 		status = apply(db, file, number);
 		if (status != DB_OK)
 			return status;
-	}
-	if (version > newest) {
-		err_set(err,
-			"the store has tables of version %d, this program knows %d; use a "
-			"newer farebox",
-			(int)version, (int)newest);
-		return db_fail(db, DB_FAILED, "the store is newer than the program");
 	}
 	return DB_OK;
 }

@@ -5,30 +5,15 @@
  * WAL that is written and checkpointed by two connections at once.
  */
 
+#include "db/sqlite.h"
 #include "base/limits.h"
-#include "db/engine.h"
-#include "db/turn.h"
+#include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define CLOSE_WAIT_MS 100
-
-struct sqlite_db {
-	struct db base;
-	sqlite3 *handle;
-	struct turn turn;
-	bool has_turn;
-	/* A commit whose sync failed is in the log behind its end: the next opening would take it
-	 * for done, unless something is written over it. */
-	bool has_remains;
-};
 
 /* Bound ids, hashes and names are copied here, not by SQLite, which would allocate each. They stand
  * until the statement has run; what does not fit is SQLite's to copy. */
@@ -42,7 +27,7 @@ struct sqlite_stmt {
 	char scratch[SCRATCH_BYTES];
 };
 
-static struct sqlite_db *of(struct db *db)
+struct sqlite_db *sqlite_of(struct db *db)
 {
 	return container_of(db, struct sqlite_db, base);
 }
@@ -52,9 +37,9 @@ static sqlite3_stmt *handle_of(const struct db_stmt *s)
 	return ((const struct sqlite_stmt *)(const void *)s)->handle;
 }
 
-static enum db_status status_of(struct db *db, int rc)
+enum db_status sqlite_status(struct db *db, int rc)
 {
-	sqlite3 *handle = of(db)->handle;
+	sqlite3 *handle = sqlite_of(db)->handle;
 
 	switch (rc & 0xff) {
 	case SQLITE_OK:
@@ -73,6 +58,16 @@ static enum db_status status_of(struct db *db, int rc)
 		die("sqlite: %s", sqlite3_errmsg(handle));
 	case SQLITE_NOMEM:
 		die("sqlite: out of memory");
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return db_fail(db, DB_BROKEN,
+			       "%s; 'farebox ledger verify' says more, a backup helps",
+			       sqlite3_errmsg(handle));
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+		return db_fail(db, DB_BROKEN,
+			       "%s; farebox must be its owner and may write it and its folder",
+			       sqlite3_errmsg(handle));
 	default:
 		return db_fail(db, DB_FAILED, "%s (%d)", sqlite3_errmsg(handle), rc);
 	}
@@ -93,59 +88,160 @@ static void bury_remains(struct sqlite_db *q)
 		(void)sqlite3_exec(q->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static void leave_turn(struct sqlite_db *q)
+void sqlite_leave_turn(struct sqlite_db *q)
 {
 	if (q->has_turn)
 		turn_leave(&q->turn);
 	q->has_turn = false;
 }
 
-static enum db_status exec(struct db *db, const char *sql)
+enum db_status sqlite_exec(struct db *db, const char *sql)
 {
-	return status_of(db, sqlite3_exec(of(db)->handle, sql, NULL, NULL, NULL));
+	return sqlite_status(db, sqlite3_exec(sqlite_of(db)->handle, sql, NULL, NULL, NULL));
 }
 
 static void sqlite_close(struct db *db)
 {
-	struct sqlite_db *q = of(db);
+	struct sqlite_db *q = sqlite_of(db);
 
 	/* The last to close checkpoints, so closing takes its turn; without one it leaves that to
 	 * the next. */
 	if (q->handle) {
-		q->has_turn = turn_take(&q->turn, CLOSE_WAIT_MS);
-		if (q->has_turn)
+		if (!q->is_left && !db->is_refused)
+			q->has_turn = turn_take(&q->turn, CLOSE_WAIT_MS);
+		if (q->has_turn && store_file_look(&q->file) == STORE_SAME)
 			bury_remains(q);
 		else
 			(void)sqlite3_db_config(q->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 						NULL);
 		CHECK(sqlite3_close(q->handle) == SQLITE_OK);
 	}
-	leave_turn(q);
+	sqlite_leave_turn(q);
 	turn_close(&q->turn);
+	store_file_finish(&q->file);
 	free(q);
+}
+
+static enum db_status leave(struct sqlite_db *q, enum db_status status, const char *why)
+{
+	q->is_left = true;
+	return db_fail(&q->base, status, "%s", why);
+}
+
+static enum db_status status_of_file(struct sqlite_db *q, enum store_state state)
+{
+	switch (state) {
+	case STORE_SAME:
+		return DB_OK;
+	case STORE_GONE:
+		return leave(q, DB_MOVED, "the file that was open is gone");
+	case STORE_OTHER:
+		return leave(q, DB_MOVED, "another file lies there than the one that was open");
+	case STORE_LINKED:
+		return db_fail(&q->base, DB_BROKEN,
+			       "it has a second name (a hard link), and a store may have one only: "
+			       "remove the other");
+	case STORE_BESIDE:
+		return db_fail(&q->base, DB_REOPEN, "a file beside it was removed or replaced");
+	case STORE_FAULT:
+		break;
+	}
+	return db_fail(&q->base, DB_FAILED, "%s", strerror(errno));
+}
+
+static enum db_status sqlite_check(struct db *db)
+{
+	return status_of_file(sqlite_of(db), store_file_look(&sqlite_of(db)->file));
+}
+
+/* The lock file was removed or replaced: others may take their turns at a new one already. */
+static enum db_status renew_turn(struct sqlite_db *q, int64_t wait_ms)
+{
+	struct turn fresh = TURN_INIT;
+	struct err err = ERR_INIT;
+
+	if (!turn_open(&fresh, q->file.path, &err)) {
+		turn_close(&fresh);
+		return db_fail(&q->base, DB_FAILED, "%s", err.text);
+	}
+	if (!turn_take(&fresh, wait_ms)) {
+		turn_close(&fresh);
+		return db_fail(&q->base, DB_BUSY, "another process has its turn");
+	}
+	turn_close(&q->turn);
+	q->turn = fresh;
+	return DB_OK;
+}
+
+/*
+ * The log was removed while it was open, and what was committed to it is in no file that has a
+ * name. Nobody else can have begun another (opening the store refuses to while we have it open), so
+ * it is brought home to the store itself.
+ */
+static enum db_status save_log(struct sqlite_db *q)
+{
+	int frames = 0, saved = 0;
+	int rc = sqlite3_wal_checkpoint_v2(q->handle, "main", SQLITE_CHECKPOINT_FULL, &frames,
+					   &saved);
+
+	if (rc != SQLITE_OK || frames != saved)
+		return db_fail(&q->base, DB_BUSY,
+			       "its log was removed, and %d pages of it are not saved yet",
+			       frames - saved);
+	log_fault("event=log_removed file=%s pages_saved=%d", log_quote(q->file.path), saved);
+	return leave(q, DB_REOPEN, "its log was removed");
+}
+
+/* Within the turn: something beside the file is not what is open. */
+static enum db_status settle(struct sqlite_db *q, int64_t wait_ms)
+{
+	bool is_there, has_index;
+	enum db_status status = DB_OK;
+	enum store_state state;
+
+	if (!store_file_has(&q->file, STORE_LOCK, &is_there))
+		status = renew_turn(q, wait_ms);
+	if (status != DB_OK)
+		return status;
+	state = store_file_look(&q->file);
+	if (state != STORE_SAME && state != STORE_BESIDE)
+		return status_of_file(q, state);
+	if (store_file_has(&q->file, STORE_LOG, &is_there)) {
+		log_warn("event=store_reopened file=%s reason=%s", log_quote(q->file.path),
+			 log_quote("a file beside it was removed or replaced"));
+		return leave(q, DB_REOPEN, "a file beside it was removed or replaced");
+	}
+	if (!is_there && (store_file_has(&q->file, STORE_INDEX, &has_index) || !has_index))
+		return save_log(q);
+	return leave(q, DB_DOUBT, "its log was replaced by another");
 }
 
 static enum db_status sqlite_begin(struct db *db, int64_t wait_ms)
 {
-	struct sqlite_db *q = of(db);
+	struct sqlite_db *q = sqlite_of(db);
 	enum db_status status;
 
 	if (!turn_take(&q->turn, wait_ms))
 		return db_fail(db, DB_BUSY, "another process has its turn");
 	q->has_turn = true;
-	bury_remains(q);
-	status = db->engine->run(db_stmt(db, "BEGIN IMMEDIATE"), NULL, NULL, -1);
+	status = sqlite_check(db);
+	if (status == DB_REOPEN)
+		status = settle(q, wait_ms);
+	if (status == DB_OK) {
+		bury_remains(q);
+		status = db->engine->run(db_stmt(db, "BEGIN IMMEDIATE"), NULL, NULL, -1);
+	}
 	if (status != DB_OK)
-		leave_turn(q);
+		sqlite_leave_turn(q);
 	return status;
 }
 
 static enum db_status sqlite_commit(struct db *db)
 {
-	struct sqlite_db *q = of(db);
+	struct sqlite_db *q = sqlite_of(db);
 	struct sqlite_stmt *s = container_of(db_stmt(db, "COMMIT"), struct sqlite_stmt, base);
 	int rc = sqlite3_step(s->handle);
-	enum db_status status = status_of(db, rc);
+	enum db_status status = sqlite_status(db, rc);
 
 	(void)sqlite3_reset(s->handle);
 	if (!sqlite3_get_autocommit(q->handle))
@@ -157,42 +253,55 @@ static enum db_status sqlite_commit(struct db *db)
 		bury_remains(q);
 		status = q->has_remains ? DB_UNKNOWN : DB_FAILED;
 	}
-	leave_turn(q);
+	/* Replaced in the meantime: the commit stands in a file that nobody will find. */
+	if (status == DB_OK && sqlite_check(db) == DB_MOVED)
+		status = DB_MOVED;
+	sqlite_leave_turn(q);
 	return status;
 }
 
 static void sqlite_rollback(struct db *db)
 {
-	struct sqlite_db *q = of(db);
+	struct sqlite_db *q = sqlite_of(db);
 
 	if (!sqlite3_get_autocommit(q->handle))
 		(void)sqlite3_exec(q->handle, "ROLLBACK", NULL, NULL, NULL);
-	leave_turn(q);
+	sqlite_leave_turn(q);
 }
 
 static enum db_status sqlite_read_begin(struct db *db)
 {
-	return exec(db, "BEGIN");
+	return sqlite_exec(db, "BEGIN");
 }
 
 static void sqlite_read_end(struct db *db)
 {
-	if (!sqlite3_get_autocommit(of(db)->handle))
-		(void)exec(db, "COMMIT");
+	if (!sqlite3_get_autocommit(sqlite_of(db)->handle))
+		(void)sqlite_exec(db, "COMMIT");
 }
 
-static struct db_stmt *sqlite_prepare(struct db *db, const char *sql)
+static int prepare(struct sqlite_stmt *s, struct db *db, const char *sql)
 {
-	struct sqlite_stmt *s = xzalloc(sizeof(*s));
-	int rc = sqlite3_prepare_v3(of(db)->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle,
-				    NULL);
+	int rc = sqlite3_prepare_v3(sqlite_of(db)->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+				    &s->handle, NULL);
 
+	if ((rc & 0xff) == SQLITE_ERROR)
+		die("sqlite: %s in: %s", sqlite3_errmsg(sqlite_of(db)->handle), sql);
 	if (rc != SQLITE_OK)
-		die("sqlite: %s in: %s", sqlite3_errmsg(of(db)->handle), sql);
+		return rc;
 	s->base.columns = sqlite3_column_count(s->handle);
 	CHECK(s->base.columns <= DB_STMT_COLUMNS_MAX);
 	for (int i = 0; i < s->base.columns; i++)
 		s->base.names[i] = xstrdup(sqlite3_column_name(s->handle, i));
+	return rc;
+}
+
+/* A store that cannot be read just now has no tables, either: running the statement says so. */
+static struct db_stmt *sqlite_prepare(struct db *db, const char *sql)
+{
+	struct sqlite_stmt *s = xzalloc(sizeof(*s));
+
+	(void)prepare(s, db, sql);
 	return &s->base;
 }
 
@@ -210,14 +319,20 @@ static void sqlite_reset(struct db_stmt *s)
 	(void)sqlite3_clear_bindings(handle_of(s));
 }
 
+/* Nothing is bound to a statement that could not be prepared. */
+static bool is_bound(const struct db_stmt *s, int rc)
+{
+	return rc == SQLITE_OK || !handle_of(s);
+}
+
 static void sqlite_bind_i64(struct db_stmt *s, int at, int64_t v)
 {
-	CHECK(sqlite3_bind_int64(handle_of(s), at, v) == SQLITE_OK);
+	CHECK(is_bound(s, sqlite3_bind_int64(handle_of(s), at, v)));
 }
 
 static void sqlite_bind_null(struct db_stmt *s, int at)
 {
-	CHECK(sqlite3_bind_null(handle_of(s), at) == SQLITE_OK);
+	CHECK(is_bound(s, sqlite3_bind_null(handle_of(s), at)));
 }
 
 /* A copy that lives until the statement is bound anew; NULL when there is no room. */
@@ -242,17 +357,17 @@ static void sqlite_bind_text(struct db_stmt *s, int at, struct slice text)
 {
 	const char *kept = keep(s, text);
 
-	CHECK(sqlite3_bind_text64(handle_of(s), at, kept ? kept : text.p, text.len,
-				  kept ? SQLITE_STATIC : SQLITE_TRANSIENT,
-				  SQLITE_UTF8) == SQLITE_OK);
+	CHECK(is_bound(s,
+		       sqlite3_bind_text64(handle_of(s), at, kept ? kept : text.p, text.len,
+					   kept ? SQLITE_STATIC : SQLITE_TRANSIENT, SQLITE_UTF8)));
 }
 
 static void sqlite_bind_blob(struct db_stmt *s, int at, struct slice bytes)
 {
 	const char *kept = keep(s, bytes);
 
-	CHECK(sqlite3_bind_blob64(handle_of(s), at, kept ? kept : bytes.p, bytes.len,
-				  kept ? SQLITE_STATIC : SQLITE_TRANSIENT) == SQLITE_OK);
+	CHECK(is_bound(s, sqlite3_bind_blob64(handle_of(s), at, kept ? kept : bytes.p, bytes.len,
+					      kept ? SQLITE_STATIC : SQLITE_TRANSIENT)));
 }
 
 static enum db_status sqlite_run(struct db_stmt *s, db_row_fn *fn, void *arg, int64_t changes)
@@ -263,15 +378,22 @@ static enum db_status sqlite_run(struct db_stmt *s, db_row_fn *fn, void *arg, in
 	enum db_status status;
 	int rc;
 
+	if (!handle) {
+		rc = prepare(container_of(s, struct sqlite_stmt, base), db, s->sql);
+		/* What was bound is gone: from the next time on it works. */
+		return rc == SQLITE_OK ? db_fail(db, DB_CONFLICT, "could be read again only now")
+				       : sqlite_status(db, rc);
+	}
 	CHECK(s->bound == sqlite3_bind_parameter_count(handle));
 	while ((rc = sqlite3_step(handle)) == SQLITE_ROW) {
 		if (fn)
 			fn(arg, &row);
 	}
-	status = status_of(db, rc);
-	if (status == DB_OK && changes >= 0 && sqlite3_changes64(of(db)->handle) != changes)
-		die("%lld rows changed, not %lld: %s", (long long)sqlite3_changes64(of(db)->handle),
-		    (long long)changes, s->sql);
+	status = sqlite_status(db, rc);
+	if (status == DB_OK && changes >= 0 && sqlite3_changes64(sqlite_of(db)->handle) != changes)
+		die("%lld rows changed, not %lld: %s",
+		    (long long)sqlite3_changes64(sqlite_of(db)->handle), (long long)changes,
+		    s->sql);
 	(void)sqlite3_reset(handle);
 	return status;
 }
@@ -307,15 +429,17 @@ static struct slice sqlite_row_blob(const struct db_row *row, int column)
 	return (struct slice){.p = p, .len = (size_t)sqlite3_column_bytes(handle, column)};
 }
 
-static const struct db_engine SQLITE = {
+const struct db_engine SQLITE_ENGINE = {
 	.name = "sqlite",
 	.close = sqlite_close,
 	.begin = sqlite_begin,
+	.check = sqlite_check,
+	.accept = sqlite_accept,
 	.commit = sqlite_commit,
 	.rollback = sqlite_rollback,
 	.read_begin = sqlite_read_begin,
 	.read_end = sqlite_read_end,
-	.script = exec,
+	.script = sqlite_exec,
 	.prepare = sqlite_prepare,
 	.finalize = sqlite_finalize,
 	.reset = sqlite_reset,
@@ -330,103 +454,3 @@ static const struct db_engine SQLITE = {
 	.row_text = sqlite_row_text,
 	.row_blob = sqlite_row_blob,
 };
-
-/* Makes the folders above path, private ones. */
-static bool make_folders(const char *path, struct err *err)
-{
-	CLEANUP(free_charp) char *folder = xstrdup(path);
-
-	for (char *p = folder + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-			return err_set(err, "%s: %s", folder, strerror(errno));
-		*p = '/';
-	}
-	return true;
-}
-
-/*
- * The file exists and only its owner may read it, before SQLite copies its mode to the log. A file
- * that is there already is not opened: closing a second descriptor would drop the POSIX locks that
- * another connection of this process holds on it.
- */
-static bool make_file(const char *path, struct err *err)
-{
-	struct stat st;
-	int fd;
-
-	if (!make_folders(path, err))
-		return false;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		(void)close(fd);
-	else if (errno != EEXIST)
-		return err_set(err, "%s: %s", path, strerror(errno));
-	if (stat(path, &st) != 0)
-		return err_set(err, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, "%s: not a regular file", path);
-	return true;
-}
-
-static enum db_status configure(struct db *db)
-{
-	static const char PRAGMAS[] = "PRAGMA page_size = 2048;"
-				      "PRAGMA journal_mode = WAL;"
-				      "PRAGMA synchronous = FULL;"
-				      "PRAGMA wal_autocheckpoint = 2000;"
-				      "PRAGMA cache_size = -2000;"
-				      "PRAGMA temp_store = MEMORY;"
-				      "PRAGMA trusted_schema = OFF;";
-	sqlite3 *handle = of(db)->handle;
-	int keep_wal = 1;
-
-	(void)sqlite3_extended_result_codes(handle, 1);
-	(void)sqlite3_busy_timeout(handle, STORE_WAIT_MS);
-	(void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_wal);
-	return exec(db, PRAGMAS);
-}
-
-enum db_status db_sqlite_open(const char *path, int64_t wait_ms, struct db **out, struct err *err)
-{
-	struct sqlite_db *q;
-	enum db_status status;
-	int rc;
-
-	/* One thread uses SQLite: its locks and its memory statistics are cost without use. Refused
-	 * when it runs already, and then set already. */
-	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	if (!make_file(path, err))
-		return DB_FAILED;
-	q = xzalloc(sizeof(*q));
-	q->base.engine = &SQLITE;
-	q->turn = (struct turn)TURN_INIT;
-	if (!turn_open(&q->turn, path, err)) {
-		sqlite_close(&q->base);
-		return DB_FAILED;
-	}
-	if (!turn_take(&q->turn, wait_ms)) {
-		err_set(err, "%s: another process holds its lock", path);
-		sqlite_close(&q->base);
-		return DB_BUSY;
-	}
-	q->has_turn = true;
-	rc = sqlite3_open_v2(path, &q->handle,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-			     NULL);
-	CHECK(q->handle);
-	status = status_of(&q->base, rc);
-	if (status == DB_OK)
-		status = configure(&q->base);
-	leave_turn(q);
-	if (status != DB_OK) {
-		err_set(err, "%s: %s", path, db_error(&q->base));
-		sqlite_close(&q->base);
-		return status;
-	}
-	*out = &q->base;
-	return DB_OK;
-}

@@ -248,7 +248,12 @@ static void on_settled(struct wallet_cmd *cmd)
 		job_end(job, job->is_pay ? PAY_UNAVAILABLE : PAY_PENDING);
 		return;
 	}
-	CHECK(change->is_there);
+	if (!change->is_there) {
+		/* The store was replaced in the meantime, and this one has never heard of it. */
+		log_fault("event=payment_not_in_store reason=store_was_replaced");
+		job_end(job, PAY_UNAVAILABLE);
+		return;
+	}
 	payment_view_finish(&job->payment);
 	job->payment = change->after;
 	change->after = (struct payment_view){.url = NULL};

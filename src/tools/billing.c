@@ -106,11 +106,14 @@ static void reply_trouble(struct tool_call *call, const struct pay_request *r, e
 {
 	struct tool_error error;
 
-	tool_error_init(&error, code);
+	if (code == ERROR_STORE_UNAVAILABLE)
+		tool_error_store(call->tools, &error);
+	else
+		tool_error_init(&error, code);
 	if (err_is_set(&r->err))
 		tool_error_message(&error, "%s", r->err.text);
 	/* The commit may have been durable all the same. */
-	if (code == ERROR_STORE_UNAVAILABLE)
+	if (error.code == ERROR_STORE_UNAVAILABLE)
 		tool_error_hint(&error, "Call again with the same arguments: what was recorded is "
 					"found, and not paid for twice.");
 	if (code == ERROR_UPSTREAM_ERROR)

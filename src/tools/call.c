@@ -117,14 +117,25 @@ void tool_call_error(struct tool_call *call, TAKES struct tool_error *error)
 	tool_call_reply(call, &reply);
 }
 
+void tool_error_store(const struct tools *tools, struct tool_error *error)
+{
+	const struct wallet *wallet = tools->config.wallet;
+
+	tool_error_init(error,
+			wallet_is_broken(wallet) ? ERROR_STORE_BROKEN : ERROR_STORE_UNAVAILABLE);
+	if (*wallet_trouble(wallet))
+		tool_error_message(error, "The wallet's store cannot be used%s: %s",
+				   wallet_is_broken(wallet) ? "" : " now", wallet_trouble(wallet));
+}
+
 void tool_call_fail(struct tool_call *call, enum error_code code)
 {
 	struct tool_error error;
 
-	tool_error_init(&error, code);
-	if (code == ERROR_STORE_UNAVAILABLE && *wallet_trouble(call->tools->config.wallet))
-		tool_error_message(&error, "The wallet's store cannot be used now: %s",
-				   wallet_trouble(call->tools->config.wallet));
+	if (code == ERROR_STORE_UNAVAILABLE)
+		tool_error_store(call->tools, &error);
+	else
+		tool_error_init(&error, code);
 	tool_call_error(call, &error);
 }
 
@@ -186,6 +197,7 @@ static void run(struct tool_call *call)
 static void cache_caller(struct tools *tools, const struct tool_call *call)
 {
 	tools->has_cached = true;
+	tools->cached_opening = wallet_openings(tools->config.wallet);
 	tools->cached_is_keyed = call->is_keyed;
 	tools->cached_hash = call->key_hash;
 	tools->cached = call->caller;
@@ -197,7 +209,8 @@ static void cache_caller(struct tools *tools, const struct tool_call *call)
  * at its key again in the batch of its hold. */
 static bool take_cached_caller(const struct tools *tools, struct tool_call *call)
 {
-	if (!tools->has_cached || tools->cached_is_keyed != call->is_keyed)
+	if (!tools->has_cached || tools->cached_is_keyed != call->is_keyed ||
+	    tools->cached_opening != wallet_openings(tools->config.wallet))
 		return false;
 	if (call->is_keyed &&
 	    (!call->tool->priced || !digest_eq(&tools->cached_hash, &call->key_hash)))

@@ -69,6 +69,10 @@ static const struct error_kind KINDS[] = {
 	[ERROR_STORE_UNAVAILABLE] = {"STORE_UNAVAILABLE", "unavailable", 503, true,
 				     "The wallet's store cannot be used now.",
 				     "Nothing was charged. Try again later."},
+	[ERROR_STORE_BROKEN] = {"STORE_BROKEN", "configuration", 503, false,
+				"The wallet's store cannot be used.",
+				"Nothing was charged. The operator mends it: 'farebox doctor' says "
+				"what is wrong and what to do."},
 };
 
 const char *error_code_name(enum error_code code)

@@ -25,6 +25,7 @@ enum error_code {
 	ERROR_UPSTREAM_TIMEOUT,
 	ERROR_PAYMENTS_NOT_CONFIGURED,
 	ERROR_STORE_UNAVAILABLE,
+	ERROR_STORE_BROKEN, /* as STORE_UNAVAILABLE, until a person does something */
 };
 
 struct tool_error {

@@ -79,6 +79,7 @@ struct tools {
 	/* The caller that was resolved last; a hold checks its key again in its own batch. */
 	bool has_cached;
 	bool cached_is_keyed;
+	int64_t cached_opening; /* of the store: another may lie there since */
 	struct digest cached_hash;
 	struct caller cached;
 	char *cached_org_name; /* owned; NULL where names are not looked up */
@@ -114,6 +115,9 @@ void tool_call_result(struct tool_call *call, struct slice object);
 void tool_call_reply(struct tool_call *call, struct tool_reply *reply); /* finishes the reply */
 void tool_call_error(struct tool_call *call, TAKES struct tool_error *error);
 void tool_call_fail(struct tool_call *call, enum error_code code);
+/* STORE_UNAVAILABLE, or STORE_BROKEN where its trouble does not pass by itself; tool_call_fail
+ * makes the same of STORE_UNAVAILABLE. */
+void tool_error_store(const struct tools *tools, struct tool_error *error);
 void tool_call_bad_field(struct tool_call *call, const char *field, const char *text);
 
 /* Ends a call with the error that says so. */

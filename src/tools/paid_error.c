@@ -229,11 +229,11 @@ static void no_store(const struct tools *tools, const struct meter_call *call,
 {
 	struct emit e;
 
-	if (*wallet_trouble(tools->config.wallet))
-		tool_error_message(error, "The wallet's store cannot be used now: %s",
-				   wallet_trouble(tools->config.wallet));
+	tool_error_store(tools, error);
 	if (!call->was_executed)
 		return;
+	/* What ran is never to be asked for again just so, whatever is wrong with the store. */
+	error->code = ERROR_STORE_UNAVAILABLE;
 	error->is_final = true;
 	tool_error_hint(error, "The tool ran, but its charge could not be confirmed: the result is "
 			       "withheld. get_usage shows whether the tokens came back.");

@@ -287,7 +287,8 @@ static void apply_with_riders(struct batch *b, struct wallet_cmd *cmd)
 	row = row_find(b, cmd->caller.org);
 	if (row)
 		cmd->after = row->view;
-	for (struct rider *rider = cmd->riders; rider; rider = rider->next)
+	for (struct rider *rider = cmd->riders; rider && cmd->outcome != WALLET_UNAVAILABLE;
+	     rider = rider->next)
 		rider->apply(rider, b->db, cmd);
 }
 

@@ -238,8 +238,12 @@ void apply_capture(struct batch *b, struct wallet_cmd *cmd)
 	struct entry_values e;
 
 	CHECK(microusd_sign(cmd->amount) >= 0 && (!is_over || cmd->may_exceed));
-	b->holds_delta--;
 	cmd->charged = cmd->written_off = MICROUSD_ZERO;
+	if (lease_is_lost(b->w, cmd->lease)) {
+		cmd->outcome = WALLET_UNAVAILABLE;
+		return;
+	}
+	b->holds_delta--;
 	if (!row->exists || !hold_is_open(b, cmd)) {
 		cmd->outcome = WALLET_GONE;
 		return;
@@ -271,6 +275,10 @@ void apply_release(struct batch *b, struct wallet_cmd *cmd)
 					 cmd->held);
 	struct limit_row *limit;
 
+	if (lease_is_lost(b->w, cmd->lease)) {
+		cmd->outcome = WALLET_GONE;
+		return;
+	}
 	if (!row->exists || !hold_is_open(b, cmd)) {
 		b->holds_delta -= !cmd->may_be_absent;
 		cmd->outcome = WALLET_GONE;

@@ -20,6 +20,13 @@ struct query_line {
 	size_t count;
 };
 
+/* Where the ledger of each org stood when the store was left. */
+struct witness {
+	struct witness_head *heads;
+	size_t count;
+	bool is_taken;
+};
+
 struct wallet {
 	struct wallet_config config;
 	char *store, *default_org, *default_email;
@@ -27,6 +34,14 @@ struct wallet {
 	struct id_source ids;
 	struct err trouble;
 	int64_t wait_ms; /* for other processes, in one turn */
+	bool is_broken;  /* the trouble does not pass by itself */
+	bool had_store;  /* no new one is made any more */
+	int64_t openings;
+	struct witness witness;
+	bool is_doubtful; /* what was committed last may be missing in the next opening */
+	/* Holds under these stand in a store that was replaced. */
+	struct id *lost_leases;
+	size_t lost_count;
 
 	struct cmd_list queue;
 	/* The batch that is being tried; not empty only while the store is busy. */
@@ -234,6 +249,14 @@ bool lease_is_good(struct batch *b, struct id lease);
 bool key_is_good(struct batch *b, struct caller caller);
 /* Of a key that the batch has read; NULL when it has not. */
 const struct key_row *batch_key(const struct batch *b, struct id key);
+/* reopen.c. A store is left: where it stood. */
+void witness_take(struct witness *witness, struct db *db);
+void witness_finish(struct witness *witness);
+/* Whether the entries that it saw are in the store that was opened since; logs how many are not. */
+bool witness_confirms(const struct witness *witness, struct db *db, const char *store);
+/* The holds of this process were of a store that is gone. */
+void wallet_forget_leases(struct wallet *w);
+bool lease_is_lost(const struct wallet *w, struct id lease);
 /* Things that a sweep would do: leases that ran out, rows to purge. */
 void lease_count_work(struct wallet *w, struct db *db, int64_t *out);
 

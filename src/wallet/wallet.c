@@ -148,9 +148,19 @@ bool wallet_is_open(const struct wallet *w)
 	return w->db != NULL;
 }
 
+int64_t wallet_openings(const struct wallet *w)
+{
+	return w->openings;
+}
+
 const char *wallet_trouble(const struct wallet *w)
 {
 	return w->trouble.text;
+}
+
+bool wallet_is_broken(const struct wallet *w)
+{
+	return w->is_broken;
 }
 
 void wallet_hurry(struct wallet *w)
@@ -231,6 +241,7 @@ static void finish_batch(struct wallet *w)
 		done.last = &done.first;
 	cmd_list_init(&w->batch);
 	w->is_unsure = false;
+	w->is_broken = false;
 	w->trouble.text[0] = '\0';
 	while ((cmd = cmd_list_pop(&done))) {
 		if (cmd->op == WALLET_OP_SWEEP)
@@ -317,10 +328,14 @@ static enum db_status try_batch(struct wallet *w)
  * duplicate, and that is as well. */
 static enum db_status make_default_org(struct wallet *w)
 {
-	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_ORG_CREATE, (struct caller){0});
+	struct wallet_cmd *cmd;
+	struct cmd_list kept = w->batch; /* of a store that was only opened again */
 	enum db_status status;
 
-	CHECK(!w->batch.first && !w->is_unsure);
+	if (w->is_unsure)
+		return DB_OK;
+	cmd_list_init(&w->batch);
+	cmd = wallet_cmd_create(WALLET_OP_ORG_CREATE, (struct caller){0});
 	cmd->id = wallet_new_id(w);
 	cmd->name = xstrdup(w->default_org);
 	cmd->email = w->default_email ? xstrdup(w->default_email) : NULL;
@@ -329,7 +344,48 @@ static enum db_status make_default_org(struct wallet *w)
 	status = try_batch(w);
 	w->is_unsure = false; /* the next opening looks */
 	wallet_cmd_destroy(cmd_list_pop(&w->batch));
+	w->batch = kept;
 	return status;
+}
+
+/* All that was asked of a store that is not there any more ends; what its callbacks ask for is
+ * asked of the next. */
+static void forget_store(struct wallet *w)
+{
+	wallet_forget_leases(w);
+	expire(w, &w->queue, true);
+	expire(w, &w->batch, true);
+	queries_fail(w, true);
+}
+
+/* What is open is not what lies at its place. */
+static void leave_store(struct wallet *w, enum db_status status)
+{
+	w->trouble = (struct err)ERR_INIT;
+	err_set(&w->trouble, "%s: %s", w->store, db_error(w->db));
+	w->is_broken = false;
+	if (status != DB_REOPEN)
+		witness_take(&w->witness, w->db);
+	w->is_doubtful = status == DB_DOUBT;
+	w->openings++; /* who was found in this one is looked up anew */
+	db_close(w->db);
+	w->db = NULL;
+	if (status == DB_REOPEN)
+		return;
+	log_fault("event=store_left reason=%s", log_quote(w->trouble.text));
+	if (status == DB_MOVED)
+		forget_store(w);
+}
+
+/* After a store was left: says what is missing in this one. */
+static void compare_stores(struct wallet *w)
+{
+	bool is_confirmed = !w->witness.is_taken || witness_confirms(&w->witness, w->db, w->store);
+
+	if (w->is_doubtful && !(w->witness.is_taken && is_confirmed))
+		forget_store(w);
+	w->is_doubtful = false;
+	witness_finish(&w->witness);
 }
 
 /* Opens the store and makes sure that the default org is there; without it the store is not open.
@@ -341,11 +397,13 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	enum db_status status;
 	bool is_there = false;
 
-	status = db_open(w->store, wait_ms, &w->db, &err);
+	status = db_open_for(w->had_store ? DB_KEEP : DB_MAKE, w->store, wait_ms, &w->db, &err);
 	if (status == DB_OK) {
 		db_set_clocks(w->db, &w->clocks);
 		status = clock_belief_read(w->db, &w->clock);
 	}
+	if (status == DB_OK)
+		compare_stores(w);
 	if (status == DB_OK)
 		status = org_find_by_name(w->db, w->default_org, &is_there, &org);
 	org_view_finish(&org);
@@ -356,6 +414,11 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 		db_close(w->db);
 		w->db = NULL;
 	}
+	if (status == DB_OK) {
+		w->had_store = true;
+		w->openings++;
+	}
+	w->is_broken = status == DB_BROKEN;
 	w->trouble = err;
 	return status;
 }
@@ -363,8 +426,9 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 static void store_failed(struct wallet *w, enum db_status status, int64_t *out_retry_ms)
 {
 	/* A broken store answers at once; a busy one gets its time. */
-	bool is_broken = status == DB_FAILED || status == DB_FULL;
+	bool is_broken = status == DB_FAILED || status == DB_FULL || status == DB_BROKEN;
 
+	w->is_broken = status == DB_BROKEN;
 	if (w->db && status != DB_BUSY && status != DB_CONFLICT) {
 		w->trouble = (struct err)ERR_INIT;
 		err_set(&w->trouble, "%s: %s", w->store, db_error(w->db));
@@ -389,10 +453,25 @@ void wallet_destroy(struct wallet *w)
 	queries_fail_all(w);
 	drop_lease(w);
 	db_close(w->db);
+	witness_finish(&w->witness);
+	free(w->lost_leases);
 	free(w->store);
 	free(w->default_org);
 	free(w->default_email);
 	free(w);
+}
+
+/* Nothing is to be written: what is read must be the store that lies at its place. */
+static enum db_status check_store(struct wallet *w)
+{
+	enum db_status status = db_check(w->db);
+
+	if (status == DB_OK)
+		return status;
+	status = db_begin(w->db, w->wait_ms);
+	if (status == DB_OK)
+		db_rollback(w->db);
+	return status;
 }
 
 bool wallet_turn(struct wallet *w, int64_t *out_retry_ms)
@@ -411,10 +490,16 @@ bool wallet_turn(struct wallet *w, int64_t *out_retry_ms)
 			take_batch(w);
 		if (w->batch.first || w->is_unsure)
 			status = try_batch(w);
+		else
+			status = check_store(w);
+	}
+	if (status == DB_MOVED || status == DB_REOPEN || status == DB_DOUBT) {
+		leave_store(w, status);
+		return !wallet_is_idle(w);
 	}
 	if (status != DB_OK) {
 		store_failed(w, status, out_retry_ms);
-		if (!w->db) {
+		if (!w->db || status == DB_BROKEN) {
 			queries_fail(w, status != DB_BUSY);
 			return false;
 		}

@@ -68,7 +68,8 @@ enum wallet_op {
 
 enum wallet_outcome {
 	WALLET_OK,
-	WALLET_UNAVAILABLE,     /* no store before the deadline: nothing happened */
+	/* No store before the deadline, or it was replaced since the hold: nothing happened. */
+	WALLET_UNAVAILABLE,
 	WALLET_UNAUTHENTICATED, /* the key is unknown or revoked */
 	WALLET_NO_ORG,
 	WALLET_INSUFFICIENT, /* cmd->after.available says what there is */
@@ -295,10 +296,14 @@ bool wallet_is_idle(const struct wallet *w);
 /* Renews the lease of this process while it has holds open, and looks for leases of others that ran
  * out: to be called at least every LEASE_RENEW_MS. */
 void wallet_tick(struct wallet *w);
-/* True once the store has been opened. */
+/* True while the store is open. */
 bool wallet_is_open(const struct wallet *w);
+/* Another number after each opening and each time that the open store was left. */
+int64_t wallet_openings(const struct wallet *w);
 /* Why the store cannot be used; "" when it can. Borrowed until the next turn. */
 const char *wallet_trouble(const struct wallet *w);
+/* Whether that does not pass by itself: a person has to do something. */
+bool wallet_is_broken(const struct wallet *w);
 
 struct id wallet_new_id(struct wallet *w);
 /* What time it is for periods and in what is stored: the wall clock, unless it is not believed

@@ -171,7 +171,7 @@ START_TEST(a_store_of_a_newer_program_is_refused)
 	db_queue_write(db_stmt(db, "INSERT INTO migration VALUES (9000, 'x', 0)"), 1);
 	ck_assert(db_commit(db) == DB_OK);
 	db_close(db);
-	ck_assert(db_open(path, 100, &db, &err) == DB_FAILED);
+	ck_assert(db_open(path, 100, &db, &err) == DB_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.text, "newer farebox"));
 }
 END_TEST
@@ -181,10 +181,10 @@ START_TEST(what_cannot_be_a_store_is_named)
 	struct err err = ERR_INIT;
 	struct db *db;
 
-	ck_assert(db_open("/dev/null", 100, &db, &err) == DB_FAILED);
+	ck_assert(db_open("/dev/null", 100, &db, &err) == DB_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.text, "/dev/null"));
 	err = (struct err)ERR_INIT;
-	ck_assert(db_open("/proc/nowhere/wallet.db", 100, &db, &err) == DB_FAILED);
+	ck_assert(db_open("/proc/nowhere/wallet.db", 100, &db, &err) == DB_BROKEN);
 	ck_assert(err_is_set(&err));
 }
 END_TEST
