@@ -78,9 +78,30 @@ static bool make_key_file(const char *path, struct err *err)
 	return is_good;
 }
 
+/* Beside the file itself, whichever name was given for it: a link to a store is the same store. A
+ * key that was made beside a link moves there. */
+static char *key_path(const char *store)
+{
+	CLEANUP(free_charp) char *resolved = realpath(store, NULL);
+	char *given = xasprintf("%s.seal", store), *path;
+
+	if (!resolved || strcmp(resolved, store) == 0)
+		return given;
+	path = xasprintf("%s.seal", resolved);
+	if (access(path, F_OK) != 0 && access(given, F_OK) == 0) {
+		if (link(given, path) != 0 && errno != EEXIST) {
+			free(path);
+			return given;
+		}
+		(void)unlink(given);
+	}
+	free(given);
+	return path;
+}
+
 static bool key_beside(const char *store, struct seal_key *out, struct err *err)
 {
-	CLEANUP(free_charp) char *path = xasprintf("%s.seal", store);
+	CLEANUP(free_charp) char *path = key_path(store);
 
 	if (strstr(store, "://"))
 		return err_set(err, "FAREBOX_SEAL_KEY is needed to keep secrets in this store");

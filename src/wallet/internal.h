@@ -249,6 +249,7 @@ bool lease_is_good(struct batch *b, struct id lease);
 bool key_is_good(struct batch *b, struct caller caller);
 /* Of a key that the batch has read; NULL when it has not. */
 const struct key_row *batch_key(const struct batch *b, struct id key);
+
 /* reopen.c. A store is left: where it stood. */
 void witness_take(struct witness *witness, struct db *db);
 void witness_finish(struct witness *witness);

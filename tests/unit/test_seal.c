@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,5 +96,37 @@ START_TEST(the_key_is_a_file_of_the_owner_or_a_long_text)
 }
 END_TEST
 
+START_TEST(a_link_to_the_store_has_the_same_key)
+{
+	char dir[] = "/tmp/farebox-seal-XXXXXX";
+	CLEANUP(free_charp) char *store = NULL;
+	CLEANUP(free_charp) char *link = NULL;
+	CLEANUP(free_charp) char *store_key = NULL;
+	CLEANUP(free_charp) char *link_key = NULL;
+	struct seal_key first, second;
+	struct err err = ERR_INIT;
+	int fd;
+
+	ck_assert(unsetenv("FAREBOX_SEAL_KEY") == 0);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	store = xasprintf("%s/wallet.db", dir);
+	link = xasprintf("%s/link.db", dir);
+	store_key = xasprintf("%s.seal", store);
+	link_key = xasprintf("%s.seal", link);
+	fd = open(store, O_WRONLY | O_CREAT, 0600);
+	ck_assert(fd >= 0 && close(fd) == 0 && symlink(store, link) == 0);
+	ck_assert_msg(seal_key_read(link, &first, &err), "%s", err.text);
+	ck_assert(access(store_key, F_OK) == 0 && access(link_key, F_OK) != 0);
+	ck_assert(seal_key_read(store, &second, &err));
+	ck_assert_mem_eq(first.b, second.b, sizeof(first.b));
+	/* One that was made beside the link is not lost. */
+	ck_assert(rename(store_key, link_key) == 0);
+	ck_assert_msg(seal_key_read(link, &second, &err), "%s", err.text);
+	ck_assert_mem_eq(first.b, second.b, sizeof(first.b));
+	ck_assert(access(store_key, F_OK) == 0 && access(link_key, F_OK) != 0);
+}
+END_TEST
+
 UNIT_MAIN("seal", what_is_sealed_opens_with_its_key_at_its_place_only,
-	  what_was_changed_or_cut_does_not_open, the_key_is_a_file_of_the_owner_or_a_long_text)
+	  what_was_changed_or_cut_does_not_open, the_key_is_a_file_of_the_owner_or_a_long_text,
+	  a_link_to_the_store_has_the_same_key)
