@@ -3,6 +3,8 @@
 
 #include "unit.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,6 +25,13 @@ static struct db *open_store(const char *path)
 
 	ck_assert_msg(db_open(path, 1000, &db, &err) == DB_OK, "%s", err.text);
 	return db;
+}
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
 static void count_row(void *arg, const struct db_row *row)
@@ -189,7 +198,103 @@ START_TEST(what_cannot_be_a_store_is_named)
 }
 END_TEST
 
+static char *beside(const char *path, const char *suffix)
+{
+	return xasprintf("%s%s", path, suffix);
+}
+
+static void put_another(const char *path)
+{
+	CLEANUP(free_charp) char *other = beside(path, ".other");
+
+	db_close(open_store(other));
+	ck_assert(rename(other, path) == 0);
+}
+
+START_TEST(a_store_that_is_replaced_is_noticed_before_a_read_a_batch_and_an_answer)
+{
+	CLEANUP(free_charp) char *path = store();
+	struct db *db = open_store(path);
+
+	ck_assert(db_check(db) == DB_OK);
+	ck_assert(db_begin(db, 100) == DB_OK);
+	add_fact(db, "a");
+	put_another(path);
+	ck_assert(db_commit(db) == DB_MOVED);
+	ck_assert(db_check(db) == DB_MOVED);
+	ck_assert(db_begin(db, 100) == DB_MOVED);
+	db_close(db);
+	db = open_store(path);
+	ck_assert_int_eq(count(db), 0);
+	db_close(db);
+}
+END_TEST
+
+START_TEST(what_is_in_a_removed_log_is_brought_home)
+{
+	static const char *const SUFFIXES[] = {"-wal", "-shm", "-queue", "-lock"};
+
+	for (size_t i = 0; i < ARRAY_LEN(SUFFIXES); i++) {
+		CLEANUP(free_charp) char *path = store();
+		CLEANUP(free_charp) char *part = beside(path, SUFFIXES[i]);
+		struct db *db = open_store(path);
+
+		ck_assert(db_begin(db, 100) == DB_OK);
+		add_fact(db, "a");
+		ck_assert(db_commit(db) == DB_OK);
+		ck_assert(unlink(part) == 0);
+		ck_assert(db_check(db) == DB_REOPEN);
+		ck_assert_msg(db_begin(db, 100) == DB_REOPEN, "%s: %s", SUFFIXES[i], db_error(db));
+		db_close(db);
+		db = open_store(path);
+		ck_assert_int_eq(count(db), 1);
+		db_close(db);
+	}
+}
+END_TEST
+
+START_TEST(a_log_in_the_place_of_another_is_not_trusted)
+{
+	CLEANUP(free_charp) char *path = store();
+	CLEANUP(free_charp) char *log = beside(path, "-wal");
+	struct db *db = open_store(path);
+
+	ck_assert(unlink(log) == 0);
+	put_file(log, "");
+	ck_assert(db_begin(db, 100) == DB_DOUBT);
+	db_close(db);
+}
+END_TEST
+
+START_TEST(only_who_may_make_a_store_makes_one)
+{
+	static const enum db_purpose PURPOSES[] = {DB_KEEP, DB_LOOK};
+	CLEANUP(free_charp) char *path = store();
+	struct db *db = NULL;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(PURPOSES); i++) {
+		CLEANUP(free_charp) char *file = xasprintf("%s/empty.db", folder);
+		struct err err = ERR_INIT;
+
+		ck_assert(db_open_for(PURPOSES[i], path, 100, &db, &err) == DB_FAILED);
+		ck_assert(err_is_set(&err));
+		put_file(file, "");
+		ck_assert(db_open_for(PURPOSES[i], file, 100, &db, NULL) == DB_FAILED);
+		ck_assert(stat(file, &st) == 0 && st.st_size == 0);
+		ck_assert(unlink(file) == 0 && rmdir(folder) == 0 && mkdir(folder, 0700) == 0);
+	}
+	db_close(open_store(path));
+	ck_assert(db_open_for(DB_LOOK, path, 100, &db, NULL) == DB_OK);
+	ck_assert_int_eq(count(db), 0);
+	db_close(db);
+}
+END_TEST
+
 UNIT_MAIN("db", a_new_store_is_private_and_migrated_once, a_rolled_back_transaction_leaves_nothing,
 	  a_second_writer_waits_for_its_turn_and_gives_up_in_time,
 	  a_killed_process_gives_its_turn_back, ledger_entries_are_never_changed,
-	  a_store_of_a_newer_program_is_refused, what_cannot_be_a_store_is_named)
+	  a_store_of_a_newer_program_is_refused, what_cannot_be_a_store_is_named,
+	  a_store_that_is_replaced_is_noticed_before_a_read_a_batch_and_an_answer,
+	  what_is_in_a_removed_log_is_brought_home, a_log_in_the_place_of_another_is_not_trusted,
+	  only_who_may_make_a_store_makes_one)
