@@ -236,6 +236,17 @@ static enum db_status sqlite_begin(struct db *db, int64_t wait_ms)
 	return status;
 }
 
+/* What was replaced while it was committed. The commit stands in a file that nobody will find;
+ * where only its log was, somebody may have saved that before: a look at the ids tells. */
+static enum db_status status_of_commit(struct sqlite_db *q)
+{
+	enum db_status status = sqlite_check(&q->base);
+
+	if (status == DB_MOVED)
+		return status;
+	return status == DB_REOPEN ? DB_UNKNOWN : DB_OK;
+}
+
 static enum db_status sqlite_commit(struct db *db)
 {
 	struct sqlite_db *q = sqlite_of(db);
@@ -253,9 +264,8 @@ static enum db_status sqlite_commit(struct db *db)
 		bury_remains(q);
 		status = q->has_remains ? DB_UNKNOWN : DB_FAILED;
 	}
-	/* Replaced in the meantime: the commit stands in a file that nobody will find. */
-	if (status == DB_OK && sqlite_check(db) == DB_MOVED)
-		status = DB_MOVED;
+	if (status == DB_OK)
+		status = status_of_commit(q);
 	sqlite_leave_turn(q);
 	return status;
 }

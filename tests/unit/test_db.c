@@ -253,6 +253,24 @@ START_TEST(what_is_in_a_removed_log_is_brought_home)
 }
 END_TEST
 
+START_TEST(a_commit_to_a_log_that_was_removed_is_looked_up)
+{
+	CLEANUP(free_charp) char *path = store();
+	CLEANUP(free_charp) char *log = beside(path, "-wal");
+	struct db *db = open_store(path);
+
+	ck_assert(db_begin(db, 100) == DB_OK);
+	add_fact(db, "a");
+	ck_assert(unlink(log) == 0);
+	ck_assert(db_commit(db) == DB_UNKNOWN);
+	ck_assert(db_begin(db, 100) == DB_REOPEN);
+	db_close(db);
+	db = open_store(path);
+	ck_assert_int_eq(count(db), 1);
+	db_close(db);
+}
+END_TEST
+
 START_TEST(a_log_in_the_place_of_another_is_not_trusted)
 {
 	CLEANUP(free_charp) char *path = store();
@@ -296,5 +314,5 @@ UNIT_MAIN("db", a_new_store_is_private_and_migrated_once, a_rolled_back_transact
 	  a_killed_process_gives_its_turn_back, ledger_entries_are_never_changed,
 	  a_store_of_a_newer_program_is_refused, what_cannot_be_a_store_is_named,
 	  a_store_that_is_replaced_is_noticed_before_a_read_a_batch_and_an_answer,
-	  what_is_in_a_removed_log_is_brought_home, a_log_in_the_place_of_another_is_not_trusted,
-	  only_who_may_make_a_store_makes_one)
+	  what_is_in_a_removed_log_is_brought_home, a_commit_to_a_log_that_was_removed_is_looked_up,
+	  a_log_in_the_place_of_another_is_not_trusted, only_who_may_make_a_store_makes_one)
