@@ -119,7 +119,7 @@ void inflight_each_listen(const struct inflight_table *table, void (*fn)(struct 
 void inflight_free(struct inflight *entry)
 {
 	tools_wait_cancel(&entry->wait);
-	json_decref(entry->params);
+	rpc_message_finish(&entry->message);
 	free(entry->id);
 	free(entry->progress_token);
 	pool_free(entry);

@@ -8,6 +8,7 @@
  */
 
 #include "base/buf.h"
+#include "rpc/rpc.h"
 #include "tools/tools.h"
 
 struct mcp_session;
@@ -28,10 +29,12 @@ struct inflight {
 	char *progress_token; /* owned, raw; NULL for none */
 	int64_t progress;
 	struct tool_call *call;
-	/* A request that waits for upstreams, and how it goes on; handle is NULL for others. */
+	/* A request that waits for upstreams, and how it goes on; handle is NULL for others. Its
+	 * message is kept whole, but for the id above: whoever goes on with it may look at all of
+	 * it, as at one that has just come. */
 	struct tools_wait wait;
 	void (*handle)(struct mcp_session *s, struct request *r);
-	json_t *params; /* owned reference; NULL for none */
+	struct rpc_message message;
 	struct boottime received;
 	size_t key_len;
 	char key[];

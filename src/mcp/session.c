@@ -77,23 +77,24 @@ static void on_waited(void *arg)
 {
 	struct inflight *entry = arg;
 	struct mcp_session *s = entry->session;
-	struct rpc_message m = {.kind = RPC_REQUEST, .id = entry->id, .params = entry->params};
+	struct rpc_message m = rpc_message_take(&entry->message);
 	struct request r = {
 		.m = &m,
 		.batch = entry->batch,
-		.params = entry->params,
-		.meta = json_object_get(entry->params, "_meta"),
+		.params = m.params,
+		.meta = json_object_get(m.params, "_meta"),
 		.is_modern = entry->is_modern,
 		.received = entry->received,
 		.has_waited = true,
 	};
 
+	m.id = entry->id;
 	entry->id = NULL;
 	session_untrack(entry);
 	entry->handle(s, &r);
 	if (r.batch)
 		batch_release(s, r.batch);
-	free(m.id); /* an entry may have taken it */
+	rpc_message_finish(&m); /* an entry may have taken its id */
 	inflight_free(entry);
 }
 
@@ -116,7 +117,7 @@ bool session_defer(struct mcp_session *s, struct request *r, struct slice name, 
 	}
 	entry->handle = handle;
 	entry->received = r->received;
-	entry->params = json_incref(r->m->params);
+	entry->message = rpc_message_take(r->m);
 	return true;
 }
 

@@ -373,6 +373,14 @@ void rpc_read_value(json_t *value, struct rpc_message *out)
 	read_root(out, false);
 }
 
+struct rpc_message rpc_message_take(struct rpc_message *from)
+{
+	struct rpc_message taken = *from;
+
+	*from = (struct rpc_message){.kind = RPC_INVALID};
+	return taken;
+}
+
 void rpc_message_finish(struct rpc_message *m)
 {
 	free(m->id);

@@ -48,6 +48,8 @@ void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_messa
 void rpc_read_loose(char *line, size_t len, struct rpc_message *out);
 /* Reads a message out of a batch: takes a reference; the id is rebuilt from the value. */
 void rpc_read_value(json_t *value, struct rpc_message *out);
+/* Moves a message to where it outlives its reading; *from is finished. */
+struct rpc_message rpc_message_take(struct rpc_message *from);
 void rpc_message_finish(struct rpc_message *m);
 
 /* Appends what an id is compared by: the same bytes for 5 and 5.0, or "a" and "\u0061"; an integer

@@ -73,6 +73,7 @@ struct tools {
 	size_t retired_count;
 	struct tools_source source;
 	struct tools_wait *waits;
+	uint64_t moves; /* of the source */
 	struct tools_watch *watches;
 	struct tool_call *calls;
 	size_t calls_count;

@@ -115,6 +115,7 @@ struct tools_wait {
 	struct loop_timer timer;
 	void (*fn)(void *arg);
 	void *arg;
+	uint64_t seen; /* the move at which it was last found to go on */
 	struct tools_wait *next, *prev;
 };
 MUST_USE bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,

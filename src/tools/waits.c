@@ -82,16 +82,18 @@ bool tools_are_well(const struct tools *tools, struct slice name, struct err *er
 	return !source->is_well || source->is_well(source->arg, name, err);
 }
 
-/* Any of them may be gone after one was told. */
+/* Any of them may be gone after one was told; each is looked at once. */
 void tools_source_moved(struct tools *tools)
 {
 	struct tools_wait *wait = tools->waits;
+	uint64_t move = ++tools->moves;
 
 	while (wait) {
-		if (is_over(tools, slice_of(wait->name))) {
+		if (wait->seen != move && is_over(tools, slice_of(wait->name))) {
 			fire(wait);
 			wait = tools->waits;
 		} else {
+			wait->seen = move;
 			wait = wait->next;
 		}
 	}
