@@ -309,12 +309,16 @@ void app_destroy(struct app *app)
 	if (!app)
 		return;
 	if (app->tools) {
-		wallet_hurry(app->wallet);
+		struct boottime until = boottime_after(clock_boot(), LAST_TURNS_MS);
+
+		wallet_hurry(app->wallet, app->is_hurried);
 		tools_cancel_all(app->tools);
 		meter_release_now(app->meter);
 		payments_leave(app->payments);
-		for (int i = 0; i < LAST_TURNS && wallet_turn(app->wallet, &retry_ms); i++)
-			;
+		for (int i = 0; i < LAST_TURNS && wallet_turn(app->wallet, &retry_ms); i++) {
+			if (app->is_hurried && clock_boot().ms >= until.ms)
+				break;
+		}
 	}
 	if (app->loop) {
 		loop_timer_cancel(&app->tick);
@@ -390,7 +394,7 @@ const char *app_store(const struct app *app)
 void app_hurry(struct app *app)
 {
 	app->is_hurried = true;
-	wallet_hurry(app->wallet);
+	wallet_hurry(app->wallet, true);
 }
 
 void app_set_turn_end(struct app *app, loop_turn_fn *fn, void *arg)

@@ -27,10 +27,15 @@ enum {
 	TOOL_TIMEOUT_MS_DEFAULT = 30 * 1000,
 	CALL_DEADLINE_MS = 50 * 1000,
 	DRAIN_MS = 10 * 1000,
-	TERM_DRAIN_MS = 500,
+	/* After SIGTERM all is over within a second: a wait for the store that was under way,
+	 * these two, and the end of the parts and the children. */
+	TERM_DRAIN_MS = 350,
 	/* After either: for releases to become durable and output to leave. */
 	SETTLE_MS = 2 * 1000,
-	TERM_SETTLE_MS = 300,
+	TERM_SETTLE_MS = 120,
+	/* What the end takes for a last look at the store, and to close it. */
+	LAST_TURNS_MS = 100,
+	CLOSE_WAIT_MS = 100,
 	LEASE_MS = 15 * 1000,
 	LEASE_RENEW_MS = 5 * 1000,
 	STORE_WAIT_MS = 250,

@@ -35,6 +35,7 @@ static enum db_status prepare_tables(struct db *db, enum db_purpose purpose, int
 enum db_status db_open_for(enum db_purpose purpose, const char *url, int64_t wait_ms,
 			   struct db **out, struct err *err)
 {
+	struct boottime until = boottime_after(clock_boot(), wait_ms);
 	enum db_status status;
 	struct db *db = NULL;
 
@@ -45,7 +46,7 @@ enum db_status db_open_for(enum db_purpose purpose, const char *url, int64_t wai
 	status = db_sqlite_open(url, purpose, wait_ms, &db, err);
 	if (status != DB_OK)
 		return status;
-	status = prepare_tables(db, purpose, wait_ms, err);
+	status = prepare_tables(db, purpose, until.ms - clock_boot().ms, err);
 	if (status != DB_OK) {
 		if (!err_is_set(err))
 			err_set(err, "%s: %s", url, db_error(db));
@@ -83,6 +84,11 @@ const struct clocks *db_clocks(const struct db *db)
 void db_set_clocks(struct db *db, const struct clocks *clocks)
 {
 	db->clocks = *clocks;
+}
+
+void db_hurry(struct db *db)
+{
+	db->engine->hurry(db);
 }
 
 const char *db_error(const struct db *db)

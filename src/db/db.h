@@ -58,6 +58,9 @@ enum db_status db_open_for(enum db_purpose purpose, const char *url, int64_t wai
 			   struct db **out, struct err *err);
 /* NULL is allowed. Closing may checkpoint, so it takes its turn, too. */
 void db_close(struct db *db);
+/* The process is being ended: reads and the closing hardly wait for others any more, and closing
+ * leaves the log as it is to the next opening. */
+void db_hurry(struct db *db);
 /* Why the last operation failed; borrowed until the next. */
 const char *db_error(const struct db *db);
 /* For doctor and logs: "sqlite". */

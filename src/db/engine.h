@@ -40,6 +40,7 @@ struct db_row {
 struct db_engine {
 	const char *name;
 	void (*close)(struct db *db);
+	void (*hurry)(struct db *db);
 	enum db_status (*begin)(struct db *db, int64_t wait_ms);
 	/* Whether what is open is what lies at its place. */
 	enum db_status (*check)(struct db *db);

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOSE_WAIT_MS 100
-
 /* Bound ids, hashes and names are copied here, not by SQLite, which would allocate each. They stand
  * until the statement has run; what does not fit is SQLite's to copy. */
 #define SCRATCH_BYTES 512
@@ -107,11 +105,15 @@ static void sqlite_close(struct db *db)
 	/* The last to close checkpoints, so closing takes its turn; without one it leaves that to
 	 * the next. */
 	if (q->handle) {
+		int64_t wait_ms = q->is_hurried ? HURRY_WAIT_MS : CLOSE_WAIT_MS;
+
 		if (!q->is_left && !db->is_refused)
-			q->has_turn = turn_take(&q->turn, CLOSE_WAIT_MS);
+			q->has_turn = turn_take(&q->turn, wait_ms);
+		(void)sqlite3_busy_timeout(q->handle, (int)wait_ms);
 		if (q->has_turn && store_file_look(&q->file) == STORE_SAME)
 			bury_remains(q);
-		else
+		/* The log is moved into the file only when there is time for it. */
+		if (!q->has_turn || q->is_hurried)
 			(void)sqlite3_db_config(q->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 						NULL);
 		CHECK(sqlite3_close(q->handle) == SQLITE_OK);
@@ -216,9 +218,26 @@ static enum db_status settle(struct sqlite_db *q, int64_t wait_ms)
 	return leave(q, DB_DOUBT, "its log was replaced by another");
 }
 
+void sqlite_set_busy_wait(struct sqlite_db *q, struct boottime until)
+{
+	int64_t left_ms = until.ms - clock_boot().ms;
+
+	(void)sqlite3_busy_timeout(q->handle, left_ms > 0 ? (int)left_ms : 0);
+}
+
+static void sqlite_hurry(struct db *db)
+{
+	struct sqlite_db *q = sqlite_of(db);
+
+	q->is_hurried = true;
+	(void)sqlite3_busy_timeout(q->handle, HURRY_WAIT_MS);
+}
+
+/* One wait for both: for the turn among ourselves, and for a program that takes none. */
 static enum db_status sqlite_begin(struct db *db, int64_t wait_ms)
 {
 	struct sqlite_db *q = sqlite_of(db);
+	struct boottime until = boottime_after(clock_boot(), wait_ms);
 	enum db_status status;
 
 	if (!turn_take(&q->turn, wait_ms))
@@ -226,10 +245,14 @@ static enum db_status sqlite_begin(struct db *db, int64_t wait_ms)
 	q->has_turn = true;
 	status = sqlite_check(db);
 	if (status == DB_REOPEN)
-		status = settle(q, wait_ms);
+		status = settle(q, until.ms - clock_boot().ms);
 	if (status == DB_OK) {
+		sqlite_set_busy_wait(q, until);
 		bury_remains(q);
 		status = db->engine->run(db_stmt(db, "BEGIN IMMEDIATE"), NULL, NULL, -1);
+		sqlite_set_busy_wait(q,
+				     boottime_after(clock_boot(),
+						    q->is_hurried ? HURRY_WAIT_MS : STORE_WAIT_MS));
 	}
 	if (status != DB_OK)
 		sqlite_leave_turn(q);
@@ -442,6 +465,7 @@ static struct slice sqlite_row_blob(const struct db_row *row, int column)
 const struct db_engine SQLITE_ENGINE = {
 	.name = "sqlite",
 	.close = sqlite_close,
+	.hurry = sqlite_hurry,
 	.begin = sqlite_begin,
 	.check = sqlite_check,
 	.accept = sqlite_accept,

@@ -13,7 +13,7 @@
 /* STORE_APPLICATION_ID. */
 static const char MARK[] = "PRAGMA application_id = 0x66626f78;";
 
-static enum db_status configure(struct db *db, enum db_purpose purpose)
+static enum db_status configure(struct db *db, enum db_purpose purpose, struct boottime until)
 {
 	static const char PAGES[] = "PRAGMA page_size = 2048;";
 	static const char LOG[] = "PRAGMA journal_mode = WAL;";
@@ -29,7 +29,7 @@ static enum db_status configure(struct db *db, enum db_purpose purpose)
 	int keep_wal = 1;
 
 	(void)sqlite3_extended_result_codes(handle, 1);
-	(void)sqlite3_busy_timeout(handle, STORE_WAIT_MS);
+	sqlite_set_busy_wait(sqlite_of(db), until);
 	(void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_wal);
 	/* Before there is a log, so that the file itself says whose it is from then on. */
 	if (sqlite_of(db)->kind == STORE_IS_NEW)
@@ -66,7 +66,8 @@ enum db_status sqlite_accept(struct db *db, bool may_change)
 }
 
 /* Under the turn: everything that may change the file or what is beside it. */
-static enum db_status take_possession(struct sqlite_db *q, enum db_purpose purpose, struct err *err)
+static enum db_status take_possession(struct sqlite_db *q, enum db_purpose purpose,
+				      struct boottime until, struct err *err)
 {
 	enum db_status status = DB_OK;
 	int has_moved = 0;
@@ -88,7 +89,7 @@ static enum db_status take_possession(struct sqlite_db *q, enum db_purpose purpo
 		err_set(err, "%s: is being copied just now, or was cut short", q->file.path);
 		return DB_FAILED;
 	}
-	status = configure(&q->base, purpose);
+	status = configure(&q->base, purpose, until);
 	if (status == DB_OK && purpose == DB_LOOK)
 		status = sqlite_accept(&q->base, false);
 	if (status == DB_OK)
@@ -128,6 +129,7 @@ static enum db_status open_file(struct sqlite_db *q, const char *path, enum db_p
 static enum db_status open_all(struct sqlite_db *q, const char *path, enum db_purpose purpose,
 			       int64_t wait_ms, struct err *err)
 {
+	struct boottime until = boottime_after(clock_boot(), wait_ms);
 	enum db_status status = open_file(q, path, purpose, err);
 
 	if (status != DB_OK)
@@ -141,7 +143,7 @@ static enum db_status open_all(struct sqlite_db *q, const char *path, enum db_pu
 		return DB_BUSY;
 	}
 	q->has_turn = true;
-	status = take_possession(q, purpose, err);
+	status = take_possession(q, purpose, until, err);
 	sqlite_leave_turn(q);
 	return status;
 }

@@ -42,6 +42,7 @@ struct wallet {
 	/* Holds under these stand in a store that was replaced. */
 	struct id *lost_leases;
 	size_t lost_count;
+	bool is_killed;
 
 	struct cmd_list queue;
 	/* The batch that is being tried; not empty only while the store is busy. */

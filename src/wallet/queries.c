@@ -86,16 +86,19 @@ static void to_the_end(struct wallet *w, struct wallet_query *query)
 	append(&w->queries, query);
 }
 
-/* A done may cancel, free and add others, so nothing is kept across it. */
+/* A done may cancel, free and add others, so nothing is kept across it. Where one had to wait for
+ * another program in vain the others have their turns to come: each may wait as long. */
 bool queries_run(struct wallet *w)
 {
 	struct boottime began = clock_boot();
+	enum db_status status = DB_OK;
 
-	for (size_t n = w->queries.count; n && w->queries.first; n--) {
+	for (size_t n = w->queries.count; n && w->queries.first && status != DB_BUSY; n--) {
 		struct wallet_query *query = w->queries.first;
 		bool is_done = query->step(query, w->db);
 
-		if (db_flush(w->db) != DB_OK)
+		status = db_flush(w->db);
+		if (status != DB_OK)
 			query->is_failed = is_done = true;
 		if (is_done)
 			query_done(w, query);

@@ -163,9 +163,12 @@ bool wallet_is_broken(const struct wallet *w)
 	return w->is_broken;
 }
 
-void wallet_hurry(struct wallet *w)
+void wallet_hurry(struct wallet *w, bool is_killed)
 {
 	w->wait_ms = HURRY_WAIT_MS;
+	w->is_killed = w->is_killed || is_killed;
+	if (w->is_killed && w->db)
+		db_hurry(w->db);
 }
 
 bool wallet_is_idle(const struct wallet *w)
@@ -400,6 +403,8 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	status = db_open_for(w->had_store ? DB_KEEP : DB_MAKE, w->store, wait_ms, &w->db, &err);
 	if (status == DB_OK) {
 		db_set_clocks(w->db, &w->clocks);
+		if (w->is_killed)
+			db_hurry(w->db);
 		status = clock_belief_read(w->db, &w->clock);
 	}
 	if (status == DB_OK)

@@ -290,8 +290,9 @@ void wallet_query_cancel(struct wallet *w, struct wallet_query *query);
  * before the next try, else -1.
  */
 bool wallet_turn(struct wallet *w, int64_t *out_retry_ms);
-/* On the way out: a turn waits for other processes only HURRY_WAIT_MS from now on. */
-void wallet_hurry(struct wallet *w);
+/* On the way out: a turn waits for other processes only HURRY_WAIT_MS from now on. is_killed: so
+ * does all else, and closing does only what must be done (see db_hurry). */
+void wallet_hurry(struct wallet *w, bool is_killed);
 bool wallet_is_idle(const struct wallet *w);
 /* Renews the lease of this process while it has holds open, and looks for leases of others that ran
  * out: to be called at least every LEASE_RENEW_MS. */

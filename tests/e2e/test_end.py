@@ -2,9 +2,11 @@
 """How calls and processes end: cancelled, drained, terminated, cut off. Nothing stays held, nothing is
 charged that was not answered."""
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 
@@ -16,6 +18,8 @@ from farebox_test import (AT_ONCE_S, Home, content_of, echo_tool, main, usage_of
 CONFIG = {"org": {"starter_tokens": 1000},
           "tools": {"echo": echo_tool(30), "slow": echo_tool(30, delay_ms=300),
                     "endless": echo_tool(30, delay_ms=25000)}}
+ROOMY = {**CONFIG, "org": {"starter_tokens": 100000}, "guard": {"released": 0, "repeated": 0}}
+SLOW_MACHINE = 2  # tests share two cores with others
 
 
 def wait_a_moment(seconds):
@@ -182,6 +186,125 @@ def test_sigterm_releases_what_is_in_flight_within_a_second():
             assert not s.inbox, s.inbox
             s.dispose()
             check_at_rest(home, 1000)
+
+
+def busy_server(home):
+    """One with calls in flight of each sort: held, about to be held, reading."""
+    s = home.server()
+    for n in range(4):
+        s.send_call("endless", {"n": n})
+    wait_until_held(s, 120)
+    return s
+
+
+def more_work(s):
+    for n in range(4):
+        s.send_call("endless", {"m": n})
+        s.send_call("echo", {"m": n})
+        s.send_call("get_usage")
+
+
+def allowed_s(home):
+    """A second, and what this machine and build take longer than they should."""
+    s = busy_server(home)
+    more_work(s)
+    took = check_gone_soon(s)
+    s.dispose()
+    return 1 + 3 * max(0, took - 0.45)
+
+
+def check_gone_within_a_second(home, hold):
+    allowed = allowed_s(home)
+    s = busy_server(home)
+    with hold(home):
+        more_work(s)
+        took = check_gone_soon(s)
+    s.dispose()
+    assert took < allowed, (took, allowed)
+    # What the store could not take then is swept by the next that opens it.
+    with home.server() as s:
+        s.call("echo")
+        until_swept(s)
+    home.ledger_verify()
+
+
+def until_swept(s):
+    deadline = time.monotonic() + 60
+    while held(s):
+        assert time.monotonic() < deadline, "still held"
+        wait_a_moment(0.1)
+
+
+@contextlib.contextmanager
+def another_program_holds_the_store(home):
+    db = sqlite3.connect(home.store, timeout=10, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.close()
+
+
+@contextlib.contextmanager
+def another_program_locks_all_out(home):
+    db = sqlite3.connect(home.store, timeout=10, isolation_level=None)
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        db.close()
+
+
+def holds_a_turn(pid):
+    with open("/proc/locks", encoding="ascii") as f:
+        return any(line.split()[1:3] == ["FLOCK", "ADVISORY"] and line.split()[4] == str(pid)
+                   for line in f)
+
+
+@contextlib.contextmanager
+def a_sibling_is_frozen_in_its_turn(home):
+    sibling = home.server()
+    deadline = time.monotonic() + 60
+    while True:
+        for n in range(50):
+            sibling.send_call("echo", {"deadline": deadline, "n": n})
+        sibling.signal(signal.SIGSTOP)
+        if holds_a_turn(sibling.pid):
+            break
+        sibling.signal(signal.SIGCONT)
+        assert time.monotonic() < deadline, "it was never found within its turn"
+    try:
+        yield
+    finally:
+        sibling.kill9()
+
+
+def test_sigterm_ends_within_a_second_while_another_program_holds_the_store():
+    with Home(ROOMY) as home:
+        check_gone_within_a_second(home, another_program_holds_the_store)
+    with Home(ROOMY) as home:
+        check_gone_within_a_second(home, another_program_locks_all_out)
+
+
+def test_sigterm_ends_within_a_second_while_a_sibling_is_frozen_in_its_turn():
+    with Home(ROOMY) as home:
+        check_gone_within_a_second(home, a_sibling_is_frozen_in_its_turn)
+
+
+def test_sigterm_ends_within_a_second_while_much_is_read():
+    with Home(ROOMY) as home:
+        allowed = allowed_s(home)
+        for much in (lambda s: [s.send_call("get_usage") for _ in range(300)],
+                     lambda s: s.send_bytes(b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":"'
+                                            + b"x" * (9 << 20)),
+                     lambda s: s.send_bytes(b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":['
+                                            + b"0," * (4 << 20) + b"0]}}\n")):
+            s = busy_server(home)
+            much(s)
+            took = check_gone_soon(s)
+            s.dispose()
+            assert took < allowed, (took, allowed)
+        home.ledger_verify()
 
 
 def test_sigterm_waits_for_what_ends_soon():
