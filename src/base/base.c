@@ -23,12 +23,27 @@ void die_at(const char *file, int line, const char *fmt, ...)
 	abort();
 }
 
+void out_of_memory(size_t bytes)
+{
+	char text[160];
+	int n;
+
+	if (bytes)
+		n = snprintf(text, sizeof(text), "farebox: out of memory (%zu bytes more)", bytes);
+	else
+		n = snprintf(text, sizeof(text), "farebox: out of memory");
+	n += snprintf(text + n, sizeof(text) - (size_t)n,
+		      "; give it more: see 'ulimit -v' and the limits of its container\n");
+	(void)!write(STDERR_FILENO, text, (size_t)n);
+	_exit(1);
+}
+
 void *xmalloc(size_t bytes)
 {
 	void *p = malloc(bytes ? bytes : 1);
 
 	if (!p)
-		die("out of memory (%zu bytes)", bytes);
+		out_of_memory(bytes);
 	return p;
 }
 
@@ -37,7 +52,7 @@ void *xzalloc(size_t bytes)
 	void *p = calloc(1, bytes ? bytes : 1);
 
 	if (!p)
-		die("out of memory (%zu bytes)", bytes);
+		out_of_memory(bytes);
 	return p;
 }
 
@@ -55,7 +70,7 @@ void *xrealloc_array(void *old, size_t n, size_t bytes_each)
 		die("allocation of %zu x %zu bytes overflows", n, bytes_each);
 	p = realloc(old, bytes ? bytes : 1);
 	if (!p)
-		die("out of memory (%zu bytes)", bytes);
+		out_of_memory(bytes);
 	return p;
 }
 
@@ -78,7 +93,7 @@ char *xvasprintf(const char *fmt, va_list ap)
 	char *text;
 
 	if (vasprintf(&text, fmt, ap) < 0)
-		die("out of memory in formatting");
+		out_of_memory(0);
 	return text;
 }
 

@@ -4,10 +4,10 @@
 /*
  * What every file may use: attributes, CHECK and die, allocation that cannot fail.
  *
- * Three kinds of errors are never mixed. Our own bug, or lost memory or disk integrity: CHECK and
- * die, which stay in release builds, because a killed process is safe here and a half-known
- * balance is not. An expected outcome: a MUST_USE enum of the module. The outside failed (files,
- * network, configuration): bool and a struct err.
+ * Three kinds of errors are never mixed. Our own bug, or lost disk integrity: CHECK and die, which
+ * stay in release builds, because a killed process is safe here and a half-known balance is not;
+ * no memory ends the process as well, but as an ordinary failure. An expected outcome: a MUST_USE
+ * enum of the module. The outside failed (files, network, configuration): bool and a struct err.
  */
 
 #include <assert.h>
@@ -35,7 +35,11 @@ void die_at(const char *file, int line, const char *fmt, ...) NO_RETURN PRINTF_L
 			die("check failed: %s", #cond);                                            \
 	} while (0)
 
-/* Allocation: dies when there is no memory or the size overflows. Free with free(). */
+/* Ends the process with exit status 1 and one line on stderr that says what to do. bytes 0: of a
+ * library, which does not say how much it wanted. */
+void out_of_memory(size_t bytes) NO_RETURN;
+
+/* Allocation: ends the process when there is no memory or the size overflows. Free with free(). */
 void *xmalloc(size_t bytes);
 void *xzalloc(size_t bytes);
 void *xarray(size_t n, size_t bytes_each);

@@ -159,8 +159,20 @@ enum {
 	STRIPE_DOCTOR_SKEW_WARN_S = 60,
 	STRIPE_DOCTOR_SKEW_FAIL_S = 300,
 
-	/* The loop. */
+	/* The loop, and what one piece of its work may take of the processor unsaid. */
 	LOOP_EVENTS_PER_TURN = 256,
+	HANDLER_CPU_MS_MAX = 50,
+
+	/* The process: descriptors that must be free at its start, for the wire, the loop, the
+	 * store, a transfer and a child. */
+	DESCRIPTORS_MIN = 24,
+
+	/* The log: warnings of one event and reason that are printed in a window, how many sorts
+	 * are told apart, and how many of a list are named. */
+	LOG_SAME_MAX = 10,
+	LOG_SAME_WINDOW_MS = 10 * 1000,
+	LOG_SORTS_MAX = 16,
+	LOG_NAMED_MAX = 5,
 
 	/* Children: what is read a turn, what may wait to be written, and the time between SIGTERM
 	 * and SIGKILL. */

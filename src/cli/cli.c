@@ -2,14 +2,13 @@
 
 #include "app/app.h"
 #include "base/limits.h"
+#include "base/process.h"
 #include "base/suggest.h"
 #include "base/vault.h"
 #include "cli/print.h"
 #include "cli/run.h"
 #include "json/edge.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -182,26 +181,18 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	}
 }
 
-/* A closed descriptor among the first three would be given to the store's file. */
-static void fill_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 int cli_main(int argc, char **argv)
 {
 	struct cli cli = {.command = &COMMAND_ROOT};
+	struct err err = ERR_INIT;
 	int status;
 
-	fill_descriptors();
+	/* Before the arguments are read: there may be too little even for that. */
+	if (!process_prepare(&err)) {
+		cli_note("%s", err.text);
+		return CLI_FAILED;
+	}
 	vault_open();
-	(void)signal(SIGPIPE, SIG_IGN);
 	edge_init();
 	cli.out_is_terminal = isatty(STDOUT_FILENO);
 	status = dispatch(&cli, argc, argv);

@@ -34,7 +34,7 @@ static void on_signal(void *arg, int signo)
 
 static int run(struct cli *cli)
 {
-	static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP};
+	static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 	int wire = stdio_guard(); /* before anything could print */
 	struct stdio_server *server;
 	struct serving serving;

@@ -112,7 +112,7 @@ static void on_signal(void *arg, int signo)
 /* From here on Ctrl-C comes through the loop, so that a call can release its hold. */
 static void watch_signals(struct cli *cli)
 {
-	static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP};
+	static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 
 	if (cli->has_signals)
 		return;

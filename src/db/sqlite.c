@@ -55,7 +55,7 @@ enum db_status sqlite_status(struct db *db, int rc)
 	case SQLITE_MISMATCH:
 		die("sqlite: %s", sqlite3_errmsg(handle));
 	case SQLITE_NOMEM:
-		die("sqlite: out of memory");
+		out_of_memory(0);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return db_fail(db, DB_BROKEN,
@@ -320,6 +320,8 @@ static int prepare(struct sqlite_stmt *s, struct db *db, const char *sql)
 
 	if ((rc & 0xff) == SQLITE_ERROR)
 		die("sqlite: %s in: %s", sqlite3_errmsg(sqlite_of(db)->handle), sql);
+	if (rc == SQLITE_NOMEM)
+		out_of_memory(0);
 	if (rc != SQLITE_OK)
 		return rc;
 	s->base.columns = sqlite3_column_count(s->handle);

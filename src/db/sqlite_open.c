@@ -108,7 +108,8 @@ static enum db_status open_file(struct sqlite_db *q, const char *path, enum db_p
 	rc = sqlite3_open_v2(q->file.path, &q->handle,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
 			     NULL);
-	CHECK(q->handle);
+	if (!q->handle)
+		out_of_memory(0);
 	status = sqlite_status(&q->base, rc);
 	if (status == DB_FAILED && access(q->file.path, R_OK) != 0) {
 		err_set(err, "%s: may not be read; farebox must be its owner, mode 600", path);

@@ -195,7 +195,14 @@ static int on_connected(void *arg, char *peer, char *local, int peer_port, int l
 	return CURL_PREREQFUNC_OK;
 }
 
-#define SET(t, option, value) CHECK(curl_easy_setopt((t)->easy, option, value) == CURLE_OK)
+static void check_set(CURLcode code)
+{
+	if (code == CURLE_OUT_OF_MEMORY)
+		out_of_memory(0);
+	CHECK(code == CURLE_OK);
+}
+
+#define SET(t, option, value) check_set(curl_easy_setopt((t)->easy, option, value))
 
 static void set_network(struct http_transfer *t, const struct http_request *r)
 {
@@ -418,8 +425,11 @@ static const char *transport_error(const struct http_transfer *t, CURLcode code)
 		return "the server wants the request a second time";
 	if (code == CURLE_PARTIAL_FILE)
 		return "the answer was cut short";
-	if (code == CURLE_OUT_OF_MEMORY) /* its word for a line beyond its own limit */
-		return "a header of the answer is too long";
+	/* Its word for a line beyond its own limit, and for what cannot be opened before that. */
+	if (code == CURLE_OUT_OF_MEMORY)
+		return t->requests_sent ? "a header of the answer is too long"
+					: "no connection can be made: too few descriptors, "
+					  "processes or memory";
 	if (code == CURLE_TOO_MANY_REDIRECTS)
 		return "too many redirects";
 	if (is_url_fault(t, code, redirects_of(t)))
