@@ -174,6 +174,7 @@ static void create_wallet(struct app *app)
 		.default_email = app->config.org_email,
 		.starter = app->config.starter,
 		.guard = app->config.guard,
+		.watchdog = loop_watchdog(app->loop),
 	};
 
 	app->wallet = wallet_create(&config);
@@ -251,6 +252,18 @@ static bool fill_catalog(struct app *app, const char *path, struct err *err)
 	return is_good;
 }
 
+/* For tests: what takes longer than this in one piece ends the process. */
+static bool read_watchdog(struct app *app, struct err *err)
+{
+	const char *text = getenv("FAREBOX_WATCHDOG_FATAL_MS");
+	int64_t *out = &loop_watchdog(app->loop)->fatal_ms;
+
+	if (text && *text && !parse_i64(slice_of(text), 1, INT64_MAX, out))
+		return err_set(err, "FAREBOX_WATCHDOG_FATAL_MS: must be a number of milliseconds "
+				    "of the processor, above 0");
+	return true;
+}
+
 static bool build(struct app *app, const struct app_options *options, struct err *err)
 {
 	const char *path = options->config_path;
@@ -275,7 +288,8 @@ static bool build(struct app *app, const struct app_options *options, struct err
 	loop_timer_init(&app->tick, app->loop, on_tick, app);
 	loop_timer_init(&app->retry, app->loop, on_retry, app);
 	loop_set_turn_end(app->loop, on_turn_end, app);
-	return create_parts(app, &payments, err) && fill_catalog(app, path, err);
+	return read_watchdog(app, err) && create_parts(app, &payments, err) &&
+	       fill_catalog(app, path, err);
 }
 
 bool app_choose_log(struct err *err)
@@ -344,6 +358,7 @@ void app_destroy(struct app *app)
 	free(app->store);
 	app_config_finish(&app->config);
 	free(app);
+	log_settle_all();
 }
 
 struct loop *app_loop(struct app *app)

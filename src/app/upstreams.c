@@ -53,9 +53,18 @@ static const char *fault_of(const char *name)
 	return NULL;
 }
 
+/* A list is long, and its faults are mostly the same: the first ones are named. */
+static void log_refused(const struct served *s, size_t *refused, const char *tool,
+			const char *reason)
+{
+	if (++*refused <= LOG_NAMED_MAX)
+		log_warn("event=tool_not_imported upstream=%s tool=%s reason=%s",
+			 upstream_name(s->up), log_quote(tool), log_quote(reason));
+}
+
 /* NULL when an org's price of it cannot be read; the tool's own was read with the configuration. */
 static struct priced_tool *create_priced(const struct served *s, const json_t *price,
-					 const char *tool, const char *name)
+					 const char *tool, const char *name, size_t *refused)
 {
 	const json_t *orgs = json_object_get(s->ups->config.config->root, "orgs");
 	struct priced_tool *priced = xzalloc(sizeof(*priced));
@@ -63,8 +72,7 @@ static struct priced_tool *create_priced(const struct served *s, const json_t *p
 	const char *org;
 
 	if (!book_read(price, orgs, name, &priced->book, &org, &err)) {
-		log_warn("event=tool_not_imported upstream=%s tool=%s reason=%s",
-			 upstream_name(s->up), log_quote(tool), log_quote(err.text));
+		log_refused(s, refused, tool, err.text);
 		free(priced);
 		return NULL;
 	}
@@ -76,7 +84,7 @@ static struct priced_tool *create_priced(const struct served *s, const json_t *p
 }
 
 /* False when it is not offered. The name is the caller's. */
-static bool make_import(const struct served *s, json_t *tool, const json_t *price,
+static bool make_import(const struct served *s, json_t *tool, const json_t *price, size_t *refused,
 			struct tool_import *out)
 {
 	const char *own = json_string_value(json_object_get(tool, "name"));
@@ -85,12 +93,11 @@ static bool make_import(const struct served *s, json_t *tool, const json_t *pric
 	struct priced_tool *priced;
 
 	if (fault) {
-		log_warn("event=tool_not_imported upstream=%s tool=%s reason=%s",
-			 upstream_name(s->up), log_quote(own), log_quote(fault));
+		log_refused(s, refused, own, fault);
 		free(name);
 		return false;
 	}
-	priced = create_priced(s, price, own, name);
+	priced = create_priced(s, price, own, name, refused);
 	if (!priced) {
 		free(name);
 		return false;
@@ -113,7 +120,7 @@ static bool make_import(const struct served *s, json_t *tool, const json_t *pric
 
 static void import(struct served *s, json_t *tools)
 {
-	size_t n = json_array_size(tools), count = 0;
+	size_t n = json_array_size(tools), count = 0, refused = 0;
 	struct tool_import *imports = xarray(n + 1, sizeof(*imports));
 	struct buf unpriced = BUF_INIT;
 
@@ -123,10 +130,13 @@ static void import(struct served *s, json_t *tools)
 		const json_t *price = price_of(s, own);
 
 		if (price)
-			count += make_import(s, tool, price, &imports[count]);
+			count += make_import(s, tool, price, &refused, &imports[count]);
 		else
 			buf_printf(&unpriced, "%s%s", unpriced.len ? " " : "", own);
 	}
+	if (refused > LOG_NAMED_MAX)
+		log_warn("event=tools_not_imported upstream=%s more=%zu", upstream_name(s->up),
+			 refused - LOG_NAMED_MAX);
 	if (unpriced.len)
 		log_warn("event=tools_not_imported upstream=%s reason=\"no price\" tools=%s",
 			 upstream_name(s->up), log_quote(buf_text(&unpriced)));

@@ -24,6 +24,14 @@ struct boottime clock_boot(void)
 	return (struct boottime){.ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
 }
 
+int64_t clock_thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 struct boottime boottime_after(struct boottime t, int64_t ms)
 {
 	return (struct boottime){.ms = t.ms + ms};

@@ -19,6 +19,8 @@ struct boottime {
 
 struct walltime clock_wall(void);
 struct boottime clock_boot(void);
+/* Processor time of this thread, in nanoseconds: a system call. */
+int64_t clock_thread_cpu_ns(void);
 struct boottime boottime_after(struct boottime t, int64_t ms);
 
 /* Where a store's time comes from; another one than this machine's stands in for a second machine.

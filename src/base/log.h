@@ -10,7 +10,7 @@
  * A host may never read our stderr: lines are dropped, not waited for, when it would block.
  */
 
-#include "base/base.h"
+#include "base/clock.h"
 
 enum log_level {
 	LOG_FAULT,
@@ -23,8 +23,18 @@ enum log_level {
 MUST_USE bool log_level_set(const char *word);
 bool log_is_on(enum log_level level);
 
-/* One line; fmt gives "event=... key=value ...". Quoting is the caller's: use log_quote. */
+/*
+ * One line; fmt gives "event=... key=value ...". Quoting is the caller's: use log_quote.
+ *
+ * Warnings of one event and reason that come again and again are counted: LOG_SAME_MAX of them are
+ * printed in a window of LOG_SAME_WINDOW_MS, and after it "event=repeated" says how many were not.
+ * One that names a call is a fact of its own and always printed.
+ */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Says how many lines were not printed, of the windows that are over, or of all: at the end. */
+void log_settle(struct boottime now);
+void log_settle_all(void);
 
 /* Formats text of unknown origin as a value: quoted where needed, what is not printable escaped,
  * secrets struck, cut at 200 bytes. Borrowed from a small ring: valid for the next 4 calls. */

@@ -132,7 +132,8 @@ static void multi_start(struct http *http)
 {
 	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	http->multi = curl_multi_init();
-	CHECK(http->multi);
+	if (!http->multi)
+		out_of_memory(0);
 	CHECK(curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK);
 	CHECK(curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK);
 	CHECK(curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK);
@@ -202,7 +203,8 @@ CURL *http_handle_take(struct http *http)
 {
 	CURL *easy = http->handles_count ? http->handles[--http->handles_count] : curl_easy_init();
 
-	CHECK(easy);
+	if (!easy)
+		out_of_memory(0);
 	return easy;
 }
 
@@ -275,6 +277,7 @@ static bool hand_on(struct http_transfer *t, bool *out_is_there)
 	http->is_delivering = true;
 	t->data(t->arg, &response);
 	http->is_delivering = false;
+	watchdog_lap(loop_watchdog(http->loop), "a piece of an answer", NULL);
 	t->is_handing_on = false;
 	buf_clear(&t->body);
 	*out_is_there = !t->is_cancelled;
@@ -300,6 +303,7 @@ static bool deliver(struct http_transfer *t, CURLcode code)
 	http->is_delivering = true;
 	t->fn(t->arg, &response);
 	http->is_delivering = false;
+	watchdog_lap(loop_watchdog(http->loop), "an answer", NULL);
 	transfer_free(t);
 	if (!http->is_destroyed)
 		return true;

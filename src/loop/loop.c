@@ -1,6 +1,7 @@
 #include "loop/loop.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,6 +18,7 @@ struct loop_fd {
 	struct loop_fd *next_dead;
 	loop_fd_fn *fn;
 	void *arg;
+	const char *name;
 	int fd;
 	uint32_t events;
 	bool is_file;   /* epoll refuses it: always ready */
@@ -31,6 +33,7 @@ struct loop {
 	bool is_stopping;
 	bool has_more; /* the turn-end function left work: do not wait */
 	struct boottime now;
+	struct watchdog watchdog;
 
 	/* A removed source stays in its list until the end of the turn, so that walking the list
 	 * and the kernel's events never meet freed memory. */
@@ -135,6 +138,11 @@ struct boottime loop_now(const struct loop *loop)
 	return loop->now;
 }
 
+struct watchdog *loop_watchdog(struct loop *loop)
+{
+	return &loop->watchdog;
+}
+
 /* Tells the kernel. Without wanted events the descriptor leaves the epoll, which would otherwise
  * report a hang-up on and on. */
 static void poll_update(struct loop_fd *f)
@@ -160,7 +168,8 @@ static void poll_update(struct loop_fd *f)
 	die("epoll_ctl %d on descriptor %d: %s", op, f->fd, strerror(errno));
 }
 
-struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg)
+struct loop_fd *loop_fd_add_named(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
+				  void *arg, const char *name)
 {
 	struct loop_fd *f = xzalloc(sizeof(*f));
 
@@ -168,6 +177,7 @@ struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_
 	f->fd = fd;
 	f->fn = fn;
 	f->arg = arg;
+	f->name = name;
 	f->events = events;
 	poll_update(f); /* also with no events: this is how a file is known */
 	if (!f->is_file && !events)
@@ -254,9 +264,10 @@ static void heap_settle(struct loop *loop, size_t i, struct loop_timer *t)
 		heap_down(loop, i, t);
 }
 
-void loop_timer_init(struct loop_timer *t, struct loop *loop, loop_timer_fn *fn, void *arg)
+void loop_timer_init_named(struct loop_timer *t, struct loop *loop, loop_timer_fn *fn, void *arg,
+			   const char *name)
 {
-	*t = (struct loop_timer){.loop = loop, .fn = fn, .arg = arg};
+	*t = (struct loop_timer){.loop = loop, .fn = fn, .arg = arg, .name = name};
 }
 
 void loop_timer_at(struct loop_timer *t, struct boottime at)
@@ -364,6 +375,12 @@ static int wait_ms(const struct loop *loop)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+static void dispatch_fd(struct loop *loop, const struct loop_fd *f, uint32_t events)
+{
+	f->fn(f->arg, events);
+	watchdog_lap(&loop->watchdog, f->name, NULL);
+}
+
 static void dispatch_polled(struct loop *loop, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -372,7 +389,7 @@ static void dispatch_polled(struct loop *loop, size_t n)
 		uint32_t events = loop->ready[i].events & (f->events | EPOLLHUP | EPOLLERR);
 
 		if (f->events && events)
-			f->fn(f->arg, events);
+			dispatch_fd(loop, f, events);
 	}
 }
 
@@ -383,7 +400,7 @@ static void dispatch_files(struct loop *loop)
 		uint32_t events = f->events & (EPOLLIN | EPOLLOUT);
 
 		if (events)
-			f->fn(f->arg, events);
+			dispatch_fd(loop, f, events);
 	}
 }
 
@@ -391,11 +408,13 @@ static void run_timers(struct loop *loop)
 {
 	while (loop->heap_count) {
 		struct loop_timer *t = loop->heap[0];
+		const char *name = t->name; /* it may be gone after its callback */
 
 		if (t->at.ms > loop->now.ms || t->seq > loop->seq_at_wake)
 			break;
 		loop_timer_cancel(t);
 		t->fn(t->arg);
+		watchdog_lap(&loop->watchdog, name, NULL);
 	}
 }
 
@@ -414,6 +433,8 @@ static void turn(struct loop *loop)
 	run_timers(loop);
 	loop->has_more = loop->turn_end && loop->turn_end(loop->turn_arg);
 	reap(loop);
+	watchdog_lap(&loop->watchdog, "the end of a turn", NULL);
+	log_settle(loop->now);
 }
 
 void loop_run(struct loop *loop)
@@ -422,6 +443,7 @@ void loop_run(struct loop *loop)
 	loop->is_running = true;
 	/* What was submitted before the loop ran is work, too: the first turn does not wait. */
 	loop->has_more = true;
+	watchdog_start(&loop->watchdog);
 	while (!loop->is_stopping)
 		turn(loop);
 	loop->is_stopping = false;

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/watchdog.h"
 
 #include <sys/epoll.h>
 
@@ -38,9 +39,19 @@ void loop_set_turn_end(struct loop *loop, loop_turn_fn *fn, void *arg);
 /* The boot time at which this turn woke up. */
 struct boottime loop_now(const struct loop *loop);
 
+/* Times each callback; for pieces of work within one, watchdog_lap. */
+struct watchdog *loop_watchdog(struct loop *loop);
+
+/* What the watchdog calls a callback: the file that names it, and its name there. */
+#define HANDLER_NAME(fn) __FILE_NAME__ ":" #fn
+
 /* The descriptor stays the caller's. A regular file, which epoll refuses, counts as always ready.
  * events 0 keeps it registered and silent. */
-struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg);
+#define loop_fd_add(loop, fd, events, fn, arg)                                                     \
+	loop_fd_add_named(loop, fd, events, fn, arg, HANDLER_NAME(fn))
+/* name is a static text. */
+struct loop_fd *loop_fd_add_named(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
+				  void *arg, const char *name);
 void loop_fd_events(struct loop_fd *f, uint32_t events);
 void loop_fd_remove(struct loop_fd *f); /* NULL is allowed */
 
@@ -49,12 +60,16 @@ struct loop_timer {
 	struct loop *loop;
 	loop_timer_fn *fn;
 	void *arg;
+	const char *name; /* for the watchdog */
 	struct boottime at;
 	uint64_t seq;      /* order of starting */
 	size_t heap_index; /* 1-based; 0 = idle */
 };
 
-void loop_timer_init(struct loop_timer *t, struct loop *loop, loop_timer_fn *fn, void *arg);
+#define loop_timer_init(t, loop, fn, arg) loop_timer_init_named(t, loop, fn, arg, HANDLER_NAME(fn))
+/* name is a static text. */
+void loop_timer_init_named(struct loop_timer *t, struct loop *loop, loop_timer_fn *fn, void *arg,
+			   const char *name);
 /* Starts or moves it. */
 void loop_timer_at(struct loop_timer *t, struct boottime at);
 void loop_timer_in(struct loop_timer *t, int64_t ms);

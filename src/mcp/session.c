@@ -73,6 +73,18 @@ void session_untrack(struct inflight *entry)
 	entry->session = NULL;
 }
 
+/* A message is a piece of work of its own: the name of its tool, or of its method, says which. */
+static void lap(struct mcp_session *s, const struct rpc_message *m)
+{
+	struct watchdog *w = loop_watchdog(s->config.loop);
+	const char *tool;
+
+	if (!watchdog_is_due(w))
+		return;
+	tool = json_string_value(json_object_get(m->params, "name"));
+	watchdog_lap(w, "a message", tool ? tool : m->method);
+}
+
 static void on_waited(void *arg)
 {
 	struct inflight *entry = arg;
@@ -94,6 +106,7 @@ static void on_waited(void *arg)
 	entry->handle(s, &r);
 	if (r.batch)
 		batch_release(s, r.batch);
+	lap(s, &m);
 	rpc_message_finish(&m); /* an entry may have taken its id */
 	inflight_free(entry);
 }
@@ -295,6 +308,7 @@ static void take_batch(struct mcp_session *s, struct rpc_message *m)
 
 		rpc_read_value(json_array_get(m->root, i), &item);
 		take_message(s, &item, batch);
+		lap(s, &item);
 		rpc_message_finish(&item);
 	}
 	batch_release(s, batch);
@@ -320,6 +334,7 @@ void mcp_session_line(struct mcp_session *s, char *line, size_t len)
 		take_batch(s, &m);
 	else
 		take_message(s, &m, NULL);
+	lap(s, &m);
 	rpc_message_finish(&m);
 }
 

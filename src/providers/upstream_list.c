@@ -115,6 +115,7 @@ static json_t *sift(const json_t *tool)
 json_t *tools_sift(const char *upstream, const json_t *tools, bool is_news)
 {
 	json_t *sound = json_array();
+	size_t left_out = 0;
 
 	for (size_t i = 0; i < json_array_size(tools); i++) {
 		const json_t *tool = json_array_get(tools, i);
@@ -125,12 +126,15 @@ json_t *tools_sift(const char *upstream, const json_t *tools, bool is_news)
 			fault = "is listed twice";
 		if (!fault && json_array_size(sound) >= UPSTREAM_TOOLS_MAX)
 			fault = "is one of too many";
-		if (fault && is_news)
+		if (fault && is_news && ++left_out <= LOG_NAMED_MAX)
 			log_warn("event=upstream_tool_left_out upstream=%s tool=%s reason=%s",
 				 upstream, log_quote(name ? name : ""), log_quote(fault));
 		if (!fault)
 			CHECK(json_array_append_new(sound, sift(tool)) == 0);
 	}
+	if (left_out > LOG_NAMED_MAX)
+		log_warn("event=upstream_tools_left_out upstream=%s more=%zu", upstream,
+			 left_out - LOG_NAMED_MAX);
 	return sound;
 }
 

@@ -159,6 +159,7 @@ void tool_call_query(struct tool_call *call,
 {
 	call->query.step = step;
 	call->query.done = done;
+	call->query.name = call->tool->name;
 	call->query.deadline = call->deadline;
 	wallet_query(call->tools->config.wallet, &call->query);
 }

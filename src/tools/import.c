@@ -44,7 +44,8 @@ static struct schema *compile_any(const char *name, json_t *schema)
 	return compiled;
 }
 
-static struct tool *create(struct tools *tools, size_t group, const struct tool_import *import)
+static struct tool *create(struct tools *tools, size_t group, const struct tool_import *import,
+			   size_t *refused)
 {
 	const char *name = import->description.name;
 	const char *fault = NULL;
@@ -55,7 +56,9 @@ static struct tool *create(struct tools *tools, size_t group, const struct tool_
 	else if (tools->count + tools->retired_count >= TOOLS_MAX)
 		fault = "there are too many tools";
 	if (fault) {
-		log_warn("event=tool_not_imported tool=%s reason=%s", name, log_quote(fault));
+		if (++*refused <= LOG_NAMED_MAX)
+			log_warn("event=tool_not_imported tool=%s reason=%s", name,
+				 log_quote(fault));
 		priced_tool_destroy(import->priced);
 		return NULL;
 	}
@@ -107,13 +110,13 @@ static bool describe(struct tool *tool, const struct tool_import *import)
 }
 
 static bool import_one(struct tools *tools, size_t group, size_t rank,
-		       const struct tool_import *import)
+		       const struct tool_import *import, size_t *refused)
 {
 	struct tool *tool = find_known(tools, group, import->description.name);
 	bool has_changed = false;
 
 	if (!tool) {
-		tool = create(tools, group, import);
+		tool = create(tools, group, import, refused);
 		if (!tool)
 			return false;
 	} else {
@@ -163,10 +166,13 @@ void tools_import(struct tools *tools, size_t group, const struct tool_import *i
 {
 	bool has_changed = false;
 	struct tools_watch *next;
+	size_t refused = 0;
 
 	CHECK(group > 0);
 	for (size_t i = 0; i < n; i++)
-		has_changed = import_one(tools, group, i, &imports[i]) || has_changed;
+		has_changed = import_one(tools, group, i, &imports[i], &refused) || has_changed;
+	if (refused > LOG_NAMED_MAX)
+		log_warn("event=tools_not_imported more=%zu", refused - LOG_NAMED_MAX);
 	has_changed = retire_unmarked(tools, group) || has_changed;
 	if (!has_changed)
 		return;

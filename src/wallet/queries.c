@@ -7,6 +7,7 @@
 #include "wallet/internal.h"
 
 #include "base/limits.h"
+#include "base/watchdog.h"
 
 static void append(struct query_line *line, struct wallet_query *query)
 {
@@ -76,8 +77,11 @@ void wallet_query_cancel(struct wallet *w, struct wallet_query *query)
 
 static void query_done(struct wallet *w, struct wallet_query *query)
 {
+	const char *name = query->name; /* it may be gone after done */
+
 	wallet_query_cancel(w, query);
 	query->done(query);
+	watchdog_lap(w->config.watchdog, "the end of a query", name);
 }
 
 static void to_the_end(struct wallet *w, struct wallet_query *query)
@@ -98,6 +102,7 @@ bool queries_run(struct wallet *w)
 		bool is_done = query->step(query, w->db);
 
 		status = db_flush(w->db);
+		watchdog_lap(w->config.watchdog, "a step of a query", query->name);
 		if (status != DB_OK)
 			query->is_failed = is_done = true;
 		if (is_done)

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "base/watchdog.h"
 #include "wallet/account.h"
 
 #include <stdlib.h>
@@ -61,10 +62,16 @@ struct wallet *wallet_create(const struct wallet_config *config)
 	return w;
 }
 
-static void finish_cmd(struct wallet_cmd *cmd)
+static void lap(struct wallet *w, const char *what, const char *detail)
+{
+	watchdog_lap(w->config.watchdog, what, detail);
+}
+
+static void finish_cmd(struct wallet *w, struct wallet_cmd *cmd)
 {
 	if (cmd->done)
 		cmd->done(cmd);
+	lap(w, "the end of a command", NULL);
 	wallet_cmd_destroy(cmd);
 }
 
@@ -221,7 +228,7 @@ static void expire(struct wallet *w, struct cmd_list *list, bool all)
 			w->sweeps = false; /* the next tick asks for another */
 		forget_unsure_hold(w, cmd);
 		cmd->outcome = WALLET_UNAVAILABLE;
-		finish_cmd(cmd);
+		finish_cmd(w, cmd);
 	}
 }
 
@@ -249,7 +256,7 @@ static void finish_batch(struct wallet *w)
 	while ((cmd = cmd_list_pop(&done))) {
 		if (cmd->op == WALLET_OP_SWEEP)
 			w->sweeps = false;
-		finish_cmd(cmd);
+		finish_cmd(w, cmd);
 	}
 }
 
@@ -324,6 +331,7 @@ static enum db_status try_batch(struct wallet *w)
 	if (status == DB_OK && b.wants_more_sweep)
 		wallet_submit(w, wallet_cmd_create(WALLET_OP_SWEEP, (struct caller){0}));
 	batch_finish(&b);
+	lap(w, "a batch", NULL);
 	return status;
 }
 
@@ -453,7 +461,7 @@ void wallet_destroy(struct wallet *w)
 		return;
 	while ((cmd = cmd_list_pop(&w->batch)) || (cmd = cmd_list_pop(&w->queue))) {
 		cmd->outcome = WALLET_UNAVAILABLE;
-		finish_cmd(cmd);
+		finish_cmd(w, cmd);
 	}
 	queries_fail_all(w);
 	drop_lease(w);
@@ -488,6 +496,7 @@ bool wallet_turn(struct wallet *w, int64_t *out_retry_ms)
 		return false;
 	if (!w->db)
 		status = open_store(w, w->wait_ms);
+	lap(w, "the opening of the store", NULL);
 	if (status == DB_OK) {
 		/* What became of a batch of unknown outcome is settled before another begins, also
 		 * when nobody waits for it any more. */

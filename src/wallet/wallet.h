@@ -22,6 +22,7 @@
 
 struct wallet;
 struct wallet_cmd;
+struct watchdog;
 
 /* Values are stored. */
 enum entry_kind {
@@ -250,6 +251,7 @@ struct wallet_config {
 	struct microusd starter;     /* granted to a new org, once */
 	struct guard_config guard;   /* all 0: off */
 	const struct clocks *clocks; /* copied; NULL: this machine's */
+	struct watchdog *watchdog;   /* NULL: none; borrowed */
 };
 
 struct wallet *wallet_create(const struct wallet_config *config);
@@ -273,8 +275,9 @@ struct wallet_query {
 	bool (*step)(struct wallet_query *query, struct db *db);
 	void (*done)(struct wallet_query *query);
 	struct boottime deadline;
-	bool is_long;  /* of many steps: QUERIES_LONG_PER_ORG of an org go at once */
-	struct id org; /* of a long one */
+	bool is_long;     /* of many steps: QUERIES_LONG_PER_ORG of an org go at once */
+	struct id org;    /* of a long one */
+	const char *name; /* for the watchdog; NULL: none */
 	bool is_failed;
 	bool is_queued;
 	bool waits;

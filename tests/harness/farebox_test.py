@@ -37,7 +37,7 @@ TEST_TIMEOUT_S = 600
 AT_ONCE_S = 5
 ROOM_BEFORE_MIDNIGHT = datetime.timedelta(seconds=30)
 SANITIZER_SAYS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
-                  "runtime error:", "check failed:")
+                  "runtime error:", "check failed:", "farebox: fatal:")
 
 
 class Gone(Exception):
@@ -59,6 +59,14 @@ def binary():
     if not path or not os.access(path, os.X_OK):
         raise RuntimeError("FAREBOX_BIN does not name a program: %r" % path)
     return os.path.abspath(path)
+
+
+def watchdog_ms():
+    """What one piece of work of the program may take of the processor: longer ends it. Builds with
+    sanitizers are several times slower; a tool that runs the program more slowly says so."""
+    with open(binary(), "rb") as f:
+        is_sanitized = b"__asan_init" in f.read()
+    return int(250 * (6 if is_sanitized else 1) * float(os.environ.get("FAREBOX_TEST_SLOWNESS", "1")))
 
 
 def fake(name):
@@ -441,7 +449,8 @@ class Home:
 
     def environment(self, more=None):
         """Nearly empty, as hosts give it. A value of None in more takes a variable away."""
-        env = {"HOME": self.path, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+        env = {"HOME": self.path, "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+               "FAREBOX_WATCHDOG_FATAL_MS": str(watchdog_ms())}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]
