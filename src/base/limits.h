@@ -166,6 +166,8 @@ enum {
 	/* The process: descriptors that must be free at its start, for the wire, the loop, the
 	 * store, a transfer and a child. */
 	DESCRIPTORS_MIN = 24,
+	/* And memory, for its own tables, before a library finds that there is none. */
+	MEMORY_MIN_BYTES = 8 * 1024 * 1024,
 
 	/* The log: warnings of one event and reason that are printed in a window, how many sorts
 	 * are told apart, and how many of a list are named. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -56,15 +57,25 @@ static int count_free_descriptors(void)
 	return n;
 }
 
-bool process_prepare(struct err *err)
+static bool check_memory(struct err *err)
+{
+	void *p = mmap(NULL, MEMORY_MIN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_set(err,
+			       "%d MiB of memory are needed and cannot be had; raise the limit, as "
+			       "with 'ulimit -v unlimited'",
+			       MEMORY_MIN_BYTES >> 20);
+	(void)munmap(p, MEMORY_MIN_BYTES);
+	return true;
+}
+
+static bool check_descriptors(struct err *err)
 {
 	struct rlimit limit = {0};
-	int n;
+	int n = count_free_descriptors();
 
-	set_signals();
-	if (!fill_descriptors() && errno != EMFILE && errno != ENFILE)
-		return err_set(err, "/dev/null: %s", strerror(errno));
-	n = count_free_descriptors();
 	if (n == DESCRIPTORS_MIN)
 		return true;
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
@@ -73,4 +84,12 @@ bool process_prepare(struct err *err)
 		"%d descriptors are free, with a limit of %llu, and %d are needed; raise the "
 		"limit, as with 'ulimit -n 1024'",
 		n, (unsigned long long)limit.rlim_cur, DESCRIPTORS_MIN);
+}
+
+bool process_prepare(struct err *err)
+{
+	set_signals();
+	if (!fill_descriptors() && errno != EMFILE && errno != ENFILE)
+		return err_set(err, "/dev/null: %s", strerror(errno));
+	return check_descriptors(err) && check_memory(err);
 }

@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 START_TEST(integers_are_read_to_the_last_digit)
@@ -177,7 +178,34 @@ START_TEST(a_secret_that_is_set_but_empty_is_refused)
 }
 END_TEST
 
+/* Sanitizers hand out NULL instead of ending the program themselves. */
+const char *__asan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+START_TEST(no_memory_ends_the_process_with_an_ordinary_status)
+{
+	volatile size_t all = SIZE_MAX / 4;
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		free(xmalloc(16));
+		free(xmalloc(all));
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 1);
+}
+END_TEST
+
 UNIT_MAIN("base", integers_are_read_to_the_last_digit, a_capped_buffer_refuses_and_stays_as_it_was,
 	  the_first_err_wins, ids_rise_also_when_the_clock_steps_back, an_id_survives_its_text,
 	  digests_agree_with_published_vectors, the_calendar_is_utc_and_knows_leap_days,
-	  a_secret_comes_from_one_place_only, a_secret_that_is_set_but_empty_is_refused)
+	  a_secret_comes_from_one_place_only, a_secret_that_is_set_but_empty_is_refused,
+	  no_memory_ends_the_process_with_an_ordinary_status)
