@@ -291,11 +291,24 @@ enum {
 	SCHEMA_DEPTH_MAX = 32,
 	SCHEMA_ERRORS_MAX = 1,
 	SCHEMA_NODES_MAX = 8192,
-	SCHEMA_PATTERN_COPIES_MAX = 65536,
+	SCHEMA_CHOICES_MAX = 65536, /* of all enums */
+	/* One pattern: its text, its groups within groups, what its repeats amount to, and its
+	 * compiled code; and all patterns of a schema. */
+	SCHEMA_PATTERN_BYTES_MAX = 4096,
+	SCHEMA_PATTERN_DEPTH_MAX = 64,
+	SCHEMA_PATTERN_STRAIGHT_MAX = 65536,
+	SCHEMA_PATTERN_CODE_MAX = 16 * 1024,
+	SCHEMA_PATTERNS_MAX = 256,
+	SCHEMA_PATTERNS_CODE_MAX = 256 * 1024,
+	/* One match: choices (some 10 to 200 ns each), nested choices, and the memory of those. */
+	SCHEMA_MATCH_CHOICES_MAX = 128 * 1024,
+	SCHEMA_MATCH_DEPTH_MAX = 64 * 1024,
+	SCHEMA_MATCH_HEAP_KIB_MAX = 4 * 1024,
 	/* Of one check: nested rules (the value's own depth is bounded by RPC_DEPTH_MAX), and
-	 * steps, so that no pair of schema and value can hold the loop. */
+	 * steps of some 20 ns, matches included, so that no pair of schema and value can hold the
+	 * loop. */
 	SCHEMA_CHECK_DEPTH_MAX = 1024,
-	SCHEMA_CHECK_STEPS_MAX = 10 * 1000 * 1000,
+	SCHEMA_CHECK_STEPS_MAX = 2 * 1000 * 1000,
 
 	/* The command line, in milliseconds: a call from start to end, a wait for the store, what a
 	 * cancelled call may take to release its hold, what the end waits for. */

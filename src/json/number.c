@@ -9,8 +9,54 @@ __extension__ typedef __int128 int128; /* products of an int64 and a power of te
 /* 19 digits x 10^19 stays below 2^127. */
 #define POWER_MAX 19
 
+/* Below this each number of whole digits is a double of its own, so that the shortest text is found
+ * without trial: digits / 10^k is rounded once, and correctly, as the reading of a text is. */
+#define SHORT_DIGITS_MAX INT64_C(1000000000000000)
+
+static bool read_short(double v, int64_t *out_digits, int *out_decimals)
+{
+	static const double POWERS[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+					1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+
+	for (size_t k = 0; k < sizeof(POWERS) / sizeof(POWERS[0]); k++) {
+		double scaled = v * POWERS[k];
+		int64_t digits;
+
+		if (!(scaled > -(double)SHORT_DIGITS_MAX && scaled < (double)SHORT_DIGITS_MAX))
+			return false;
+		digits = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+		if (digits == 0 || digits >= SHORT_DIGITS_MAX || digits <= -SHORT_DIGITS_MAX ||
+		    (double)digits / POWERS[k] != v)
+			continue;
+		*out_digits = digits;
+		*out_decimals = (int)k;
+		return true;
+	}
+	return false;
+}
+
+/* As "%g" has it; false where that would write an exponent. */
+static bool write_short(double v, char out[NUMBER_TEXT_SIZE])
+{
+	int64_t digits, power = 1;
+	int decimals;
+
+	if ((v > -1e-4 && v < 1e-4) || !read_short(v, &digits, &decimals))
+		return false;
+	for (int i = 0; i < decimals; i++)
+		power *= 10;
+	if (decimals)
+		(void)snprintf(out, NUMBER_TEXT_SIZE, "%s%lld.%0*lld", v < 0 ? "-" : "",
+			       llabs(digits / power), decimals, llabs(digits % power));
+	else
+		(void)snprintf(out, NUMBER_TEXT_SIZE, "%lld.0", (long long)digits);
+	return true;
+}
+
 void number_real_text(double v, char out[NUMBER_TEXT_SIZE])
 {
+	if (write_short(v, out))
+		return;
 	/* Fifteen digits survive the way through a double, so a shorter text shows up at fifteen;
 	 * seventeen always read back. */
 	for (int precision = 15; precision <= 17; precision++) {
@@ -29,8 +75,10 @@ bool number_is_whole(double v)
 	return v == (double)(int64_t)v;
 }
 
-static struct number trimmed(struct number n)
+struct number number_trimmed(struct number n)
 {
+	if (!n.digits)
+		n.exponent = 0;
 	for (; n.digits && n.digits % 10 == 0; n.digits /= 10)
 		n.exponent++;
 	return n;
@@ -58,19 +106,36 @@ static struct number number_of_real(double v)
 		n.exponent += (int)strtol(p + 1, NULL, 10);
 	if (text[0] == '-')
 		n.digits = -n.digits;
-	return trimmed(n);
+	return number_trimmed(n);
 }
 
-bool number_read(const json_t *value, struct number *out)
+bool number_read_told(const json_t *value, struct number *out, bool *out_is_quick)
 {
+	struct number n = {0};
+	int decimals;
+
+	*out_is_quick = true;
 	if (json_is_integer(value)) {
 		*out = (struct number){.digits = json_integer_value(value)};
 		return true;
 	}
 	if (!json_is_real(value))
 		return false;
+	if (read_short(json_real_value(value), &n.digits, &decimals)) {
+		n.exponent = -decimals;
+		*out = number_trimmed(n);
+		return true;
+	}
+	*out_is_quick = false;
 	*out = number_of_real(json_real_value(value));
 	return true;
+}
+
+bool number_read(const json_t *value, struct number *out)
+{
+	bool is_quick;
+
+	return number_read_told(value, out, &is_quick);
 }
 
 struct number number_of_decimal(struct decimal d)
@@ -113,8 +178,8 @@ bool number_is_multiple(struct number n, struct number step)
 	CHECK(step.digits > 0);
 	if (!n.digits)
 		return true;
-	n = trimmed(n);
-	step = trimmed(step);
+	n = number_trimmed(n);
+	step = number_trimmed(step);
 	shift = n.exponent - step.exponent;
 	if (shift < 0) /* the last digit of n is none that a step reaches */
 		return false;

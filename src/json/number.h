@@ -26,6 +26,10 @@ bool number_is_whole(double v);
 
 /* False when it is no number. */
 MUST_USE bool number_read(const json_t *value, struct number *out);
+/* The same, and whether it took no trial, which is many times slower: for who counts. */
+MUST_USE bool number_read_told(const json_t *value, struct number *out, bool *out_is_quick);
+/* Without zeros at its end: equal numbers have equal members. */
+struct number number_trimmed(struct number n);
 struct number number_of_decimal(struct decimal d);
 
 /* -1, 0 or 1. */

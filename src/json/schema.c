@@ -4,6 +4,7 @@
 #include "json/edge.h"
 #include "json/value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ struct compile {
 	struct schema *schema;
 	struct err *err;
 	struct pending_ref *refs;
-	size_t n_nodes;
+	size_t n_nodes, n_choices;
+	struct node **by_source; /* all nodes of objects and arrays of the document, sorted */
 };
 
 /* One keyword's value; offset is that of its place in struct node. */
@@ -184,9 +186,13 @@ static bool read_choices(struct compile *c, struct node *n, void *place, const j
 	(void)n;
 	if (!size)
 		return refuse(c, at, "must be an array of at least one value");
+	c->n_choices += size;
+	if (c->n_choices > SCHEMA_CHOICES_MAX)
+		return refuse(c, at, "has too many values");
 	list->p = xarray(size, sizeof(*list->p));
 	for (; list->n < size; list->n++)
 		list->p[list->n] = json_array_get(value, list->n);
+	value_list_index(list, &c->schema->key);
 	return true;
 }
 
@@ -245,79 +251,25 @@ static bool read_step(struct compile *c, struct node *n, void *place, const json
 	return true;
 }
 
-/* What POSIX would read otherwise than its writer, who thinks of the patterns of JavaScript. */
-static bool is_posix_pattern(const char *p)
-{
-	bool in_brackets = false;
-
-	for (; *p; p++) {
-		if (in_brackets) {
-			if (*p == '\\')
-				return false;
-			in_brackets = *p != ']';
-		} else if (*p == '\\') {
-			p++;
-			if ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
-			    (*p >= 'a' && *p <= 'z') || *p == '<' || *p == '>' || *p == '`' ||
-			    *p == '\'' || !*p)
-				return false;
-		} else if (*p == '[') {
-			in_brackets = true;
-			if (p[1] == '^')
-				p++;
-			if (p[1] == ']')
-				return false;
-		} else if (strchr("*+?}(", *p) && p[1] == '?') {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* A repeat is compiled as so many copies: all bounds multiplied, an upper limit of the copies. */
-static bool is_small_pattern(const char *p)
-{
-	size_t copies = 1, count = 0;
-
-	for (bool in_braces = false; *p; p++) {
-		if (*p == '\\' && p[1]) {
-			p++;
-		} else if (*p == '{' || (in_braces && *p == ',')) {
-			in_braces = true;
-			count = 0;
-		} else if (in_braces && *p >= '0' && *p <= '9') {
-			count = count * 10 + (size_t)(*p - '0');
-			if (count > SCHEMA_PATTERN_COPIES_MAX)
-				return false;
-		} else if (in_braces) {
-			in_braces = false;
-			copies *= count ? count : 1;
-			if (copies > SCHEMA_PATTERN_COPIES_MAX)
-				return false;
-		}
-	}
-	return true;
-}
-
 static bool read_pattern(struct compile *c, struct node *n, void *place, const json_t *value,
 			 const struct frame *at)
 {
-	struct pattern *pattern = place;
 	struct slice text = edge_slice(value);
+	struct schema *s = c->schema;
+	struct err why = ERR_INIT;
+	char fault[sizeof(why.text) + 64];
 
-	(void)n;
+	(void)place;
 	if (!json_is_string(value) || strlen(text.p) != text.len)
 		return refuse(c, at, "must be a pattern");
-	if (!is_posix_pattern(text.p))
-		return refuse(c, at,
-			      "is no POSIX extended pattern: write [0-9] for \\d, [.] for an "
-			      "escape in brackets, ( for (?:, and no lazy repeats");
-	if (!is_small_pattern(text.p))
-		return refuse(c, at, "repeats too much");
-	if (regcomp(&pattern->regex, text.p, REG_EXTENDED | REG_NOSUB) != 0)
-		return refuse(c, at, "is no POSIX extended pattern");
-	pattern->text = text.p;
-	return true;
+	if (!s->patterns)
+		s->patterns = patterns_create();
+	n->pattern = pattern_create(s->patterns, text, &why);
+	n->pattern_text = text.p;
+	if (n->pattern)
+		return true;
+	(void)snprintf(fault, sizeof(fault), "is no pattern that can be used here: %s", why.text);
+	return refuse(c, at, fault);
 }
 
 static bool read_ref(struct compile *c, struct node *n, void *place, const json_t *value,
@@ -444,23 +396,57 @@ static struct node *node_compile(struct compile *c, const json_t *source, const 
 	return n;
 }
 
-static struct node *node_find(const struct schema *s, const json_t *source)
+static int compare_nodes(const void *a, const void *b)
 {
-	struct node *n = s->nodes;
+	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
 
-	while (n && (!source || n->source != source))
-		n = n->next;
-	return n;
+	return x->source == y->source ? 0 : (uintptr_t)x->source < (uintptr_t)y->source ? -1 : 1;
+}
+
+static struct node *node_find(const struct compile *c, const json_t *source)
+{
+	struct node key = {.source = source}, *wanted = &key, **found;
+
+	found = source ? bsearch(&wanted, c->by_source, c->n_nodes, sizeof(struct node *),
+				 compare_nodes)
+		       : NULL;
+	return found ? *found : NULL;
 }
 
 static bool resolve_refs(struct compile *c)
 {
+	size_t n = 0;
+
+	if (!c->refs)
+		return true;
+	c->by_source = xarray(c->n_nodes, sizeof(struct node *));
+	for (struct node *node = c->schema->nodes; node; node = node->next)
+		c->by_source[n++] = node;
+	CHECK(n == c->n_nodes);
+	qsort(c->by_source, n, sizeof(struct node *), compare_nodes);
 	for (struct pending_ref *r = c->refs; r; r = r->next) {
-		r->node->ref = node_find(c->schema, edge_pointer(c->schema->document, r->target));
+		r->node->ref = node_find(c, edge_pointer(c->schema->document, r->target));
 		if (!r->node->ref)
 			return err_set(c->err, "%s: refers to no schema", r->where);
 	}
 	return true;
+}
+
+static bool all_require_one_name(const struct node_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->p[i]->n_rules != 1 || list->p[i]->required.n != 1)
+			return false;
+	}
+	return list->n > 0;
+}
+
+static void note_required(struct schema *s)
+{
+	for (struct node *n = s->nodes; n; n = n->next) {
+		n->any_of.requires_names = all_require_one_name(&n->any_of);
+		n->one_of.requires_names = all_require_one_name(&n->one_of);
+	}
 }
 
 static bool ends(struct node *n);
@@ -506,8 +492,12 @@ static bool all_nodes_end(struct compile *c)
 
 static bool schema_compile(struct compile *c)
 {
+	c->schema->key = hash_key_make();
 	c->schema->root = node_compile(c, c->schema->document, NULL);
-	return c->schema->root && resolve_refs(c) && all_nodes_end(c);
+	if (!c->schema->root || !resolve_refs(c) || !all_nodes_end(c))
+		return false;
+	note_required(c->schema);
+	return true;
 }
 
 struct schema *schema_create(json_t *document, struct err *err)
@@ -518,6 +508,7 @@ struct schema *schema_create(json_t *document, struct err *err)
 
 	s->document = json_incref(document);
 	is_ok = schema_compile(&c);
+	free(c.by_source);
 	while (c.refs) {
 		struct pending_ref *next = c.refs->next;
 
@@ -534,14 +525,13 @@ struct schema *schema_create(json_t *document, struct err *err)
 static void node_destroy(struct node *n)
 {
 	free(n->choices.p);
+	free(n->choices.index);
 	free(n->properties.p);
 	free(n->required.p);
 	free(n->prefix.p);
 	free(n->any_of.p);
 	free(n->one_of.p);
 	free(n->all_of.p);
-	if (n->pattern.text)
-		regfree(&n->pattern.regex);
 	free(n);
 }
 
@@ -555,6 +545,7 @@ void schema_destroy(struct schema *s)
 		node_destroy(s->nodes);
 		s->nodes = next;
 	}
+	patterns_destroy(s->patterns);
 	json_decref(s->document);
 	free(s);
 }

@@ -10,11 +10,13 @@
  * Assertions: type (also a list; integer takes 5.0), enum, const, properties, required,
  * additionalProperties (bool or schema), propertyNames, minProperties, maxProperties, items,
  * prefixItems, minItems, maxItems, uniqueItems, minLength, maxLength (in code points), pattern
- * (POSIX extended, anchors as written), minimum, maximum, exclusiveMinimum, exclusiveMaximum,
- * multipleOf (decimals, exact), anyOf, oneOf, allOf, not, $defs with local $ref. Boolean schemas.
+ * (ECMA-262 with the flag u, anchors as written), minimum, maximum, exclusiveMinimum,
+ * exclusiveMaximum, multipleOf (decimals, exact), anyOf, oneOf, allOf, not, $defs with local $ref.
+ * Boolean schemas.
  *
- * Patterns that a browser and POSIX would read differently (\d, a backslash in brackets, (?:) are
- * refused, not misread. A check is bounded in depth and steps and fails closed beyond them.
+ * A pattern that cannot be read as its writer meant it, or that would take too much room, is
+ * refused. A check is bounded in depth and in steps, in which all its work is counted, and fails
+ * closed beyond them: what was not proved is a fault.
  */
 
 #include "base/err.h"

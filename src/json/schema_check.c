@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "json/value.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Of what sort a fault is, for the choice among the branches of anyOf and oneOf. */
@@ -17,7 +18,8 @@ struct check {
 	size_t n, max;
 	bool is_name; /* the value is the name of a member */
 	size_t depth;
-	size_t *steps_left;
+	const struct schema *schema;
+	struct work *work;
 	/* The first fault. */
 	enum fault_sort sort;
 	size_t fault_depth;
@@ -31,7 +33,8 @@ static bool is_full(const struct check *c)
 	return c->n >= c->max;
 }
 
-/* Counts a fault. Returns the place for its text, or NULL while probing. */
+/* Counts a fault. Returns the place for its text, or NULL while probing. Where no steps are left it
+ * is not known whether there is one, here or anywhere: that is said, once, and in its place. */
 static struct schema_fault *fault(struct check *c, const struct frame *at, enum fault_sort sort)
 {
 	struct schema_fault *f;
@@ -50,7 +53,13 @@ static struct schema_fault *fault(struct check *c, const struct frame *at, enum 
 	f->text[0] = '\0';
 	if (c->is_name)
 		text_append(f, "the name ");
-	return f;
+	if (c->work->steps_left)
+		return f;
+	text_append(f, "%s",
+		    c->work->is_pattern ? "could not be checked against its pattern within bounds"
+					: "is too large or too deeply nested to be checked");
+	c->max = c->n;
+	return NULL;
 }
 
 static void fault_says(struct check *c, const struct frame *at, const char *text)
@@ -94,7 +103,14 @@ static unsigned types_of(const json_t *v)
 
 static bool is_equal(struct check *c, const json_t *a, const json_t *b)
 {
-	return values_equal(a, b, c->steps_left);
+	return values_equal(a, b, c->work);
+}
+
+/* Nothing is proved, here and everywhere. */
+static void fault_unproved(struct check *c, const struct frame *at)
+{
+	c->work->steps_left = 0;
+	(void)fault(c, at, FAULT_RULE);
 }
 
 static void check_choices(struct check *c, const struct node *n, const json_t *v,
@@ -102,10 +118,8 @@ static void check_choices(struct check *c, const struct node *n, const json_t *v
 {
 	struct schema_fault *f;
 
-	for (size_t i = 0; i < n->choices.n; i++) {
-		if (is_equal(c, n->choices.p[i], v))
-			return;
-	}
+	if (value_list_has(&n->choices, &c->schema->key, v, c->work))
+		return;
 	f = fault(c, at, FAULT_RULE);
 	if (f)
 		text_choices(f, &n->choices);
@@ -144,12 +158,22 @@ static void check_number(struct check *c, const struct node *n, const json_t *v,
 	if (!n->minimum.is_set && !n->maximum.is_set && !n->above.is_set && !n->below.is_set &&
 	    !n->step.is_set)
 		return;
-	CHECK(number_read(v, &x));
+	if (!work_take_number(c->work, v, &x)) {
+		fault_unproved(c, at);
+		return;
+	}
 	check_bound(c, &n->minimum, number_cmp(x, n->minimum.as_number) >= 0, "at least", at);
 	check_bound(c, &n->maximum, number_cmp(x, n->maximum.as_number) <= 0, "at most", at);
 	check_bound(c, &n->above, number_cmp(x, n->above.as_number) > 0, "greater than", at);
 	check_bound(c, &n->below, number_cmp(x, n->below.as_number) < 0, "less than", at);
-	if (!n->step.is_set || is_full(c) || number_is_multiple(x, n->step.as_number))
+	if (!n->step.is_set || is_full(c))
+		return;
+	/* A remainder is found digit by digit. */
+	if (!work_take(c->work, (size_t)abs(x.exponent - n->step.as_number.exponent))) {
+		fault_unproved(c, at);
+		return;
+	}
+	if (number_is_multiple(x, n->step.as_number))
 		return;
 	f = fault(c, at, FAULT_RULE);
 	if (f)
@@ -172,6 +196,10 @@ static void check_length(struct check *c, const struct node *n, struct slice tex
 
 	if (n->length_min == 0 && n->length_max == SIZE_MAX)
 		return;
+	if (!work_take_text(c->work, text)) {
+		fault_unproved(c, at);
+		return;
+	}
 	length = code_points(text);
 	if (length < n->length_min && n->length_min == 1)
 		fault_says(c, at, "must not be empty");
@@ -190,15 +218,21 @@ static void check_string(struct check *c, const struct node *n, const json_t *v,
 
 	check_length(c, n, text, at);
 	/* A text that is too long is not worth the matcher's time. */
-	if (c->n > faults || !n->pattern.text)
+	if (c->n > faults || !n->pattern)
 		return;
-	/* The matcher would stop at a NUL: such a text matches nothing. */
-	if (memchr(text.p, '\0', text.len) == NULL &&
-	    regexec(&n->pattern.regex, text.p, 0, NULL, 0) == 0)
+	switch (pattern_match(n->pattern, text, &c->work->steps_left)) {
+	case PATTERN_FITS:
 		return;
+	case PATTERN_GAVE_UP:
+		c->work->is_pattern = true;
+		fault_unproved(c, at);
+		return;
+	case PATTERN_FITS_NOT:
+		break;
+	}
 	f = fault(c, at, FAULT_RULE);
 	if (f)
-		text_append(f, "must match %s", n->pattern.text);
+		text_append(f, "must match %s", n->pattern_text);
 }
 
 static const struct node *property_find(const struct property_list *list, struct slice name)
@@ -225,8 +259,13 @@ static const struct node *property_find(const struct property_list *list, struct
 static void check_name(struct check *c, const struct node *names, struct slice name,
 		       const struct frame *at)
 {
-	json_t *text = json_stringn_nocheck(name.p, name.len);
+	json_t *text;
 
+	if (!work_take_text(c->work, name)) {
+		fault_unproved(c, at);
+		return;
+	}
+	text = json_stringn_nocheck(name.p, name.len);
 	CHECK(text);
 	c->is_name = true;
 	check_node(c, names, text, at);
@@ -253,6 +292,10 @@ static void check_member(struct check *c, const struct node *n, void *m, const s
 	struct frame here = frame_key(at, name);
 	const struct node *rule = property_find(&n->properties, name);
 
+	if (!work_take(c->work, 1)) {
+		fault_unproved(c, &here);
+		return;
+	}
 	if (n->names)
 		check_name(c, n->names, name, &here);
 	if (is_full(c))
@@ -284,25 +327,20 @@ static void check_object(struct check *c, const struct node *n, const json_t *v,
 		struct slice name = n->required.p[i];
 		struct frame here = frame_key(at, name);
 
-		if (!json_object_getn(v, name.p, name.len))
+		if (!work_take(c->work, 1) || !work_take_text(c->work, name))
+			fault_unproved(c, at);
+		else if (!json_object_getn(v, name.p, name.len))
 			fault_says(c, &here, "is required");
 	}
 }
 
 static void check_unique(struct check *c, const json_t *v, const struct frame *at)
 {
-	size_t size = json_array_size(v);
+	size_t i = array_first_repeat(v, &c->schema->key, c->work);
+	struct frame here = frame_index(at, i);
 
-	for (size_t i = 1; i < size; i++) {
-		for (size_t k = 0; k < i; k++) {
-			struct frame here = frame_index(at, i);
-
-			if (!is_equal(c, json_array_get(v, i), json_array_get(v, k)))
-				continue;
-			fault_says(c, &here, "repeats an earlier item");
-			return;
-		}
-	}
+	if (i < json_array_size(v))
+		fault_says(c, &here, "repeats an earlier item");
 }
 
 static void check_array(struct check *c, const struct node *n, const json_t *v,
@@ -332,7 +370,7 @@ static void check_array(struct check *c, const struct node *n, const json_t *v,
 static bool passes(struct check *c, const struct node *n, const json_t *v, const struct frame *at,
 		   struct check *probe)
 {
-	*probe = (struct check){.max = 1, .depth = c->depth, .steps_left = c->steps_left};
+	*probe = (struct check){.max = 1, .depth = c->depth, .schema = c->schema, .work = c->work};
 	check_node(probe, n, v, at);
 	return probe->n == 0;
 }
@@ -359,21 +397,17 @@ static bool is_other_kind(struct check *c, const struct node *n, const json_t *v
 	n = behind_ref(n);
 	for (size_t i = 0; i < n->properties.n; i++) {
 		const struct property *p = &n->properties.p[i];
-		const json_t *member = json_object_getn(v, p->name.p, p->name.len);
+		const json_t *member;
 
-		if (member && p->node->constant && !is_equal(c, p->node->constant, member))
+		if (!p->node->constant)
+			continue;
+		if (!work_take(c->work, 1))
+			return false;
+		member = json_object_getn(v, p->name.p, p->name.len);
+		if (member && !is_equal(c, p->node->constant, member))
 			return true;
 	}
 	return false;
-}
-
-static bool all_require_one_name(const struct node_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		if (list->p[i]->n_rules != 1 || list->p[i]->required.n != 1)
-			return false;
-	}
-	return true;
 }
 
 static void explain_required(struct check *c, const struct node_list *list, const char *words,
@@ -450,7 +484,7 @@ static void check_any(struct check *c, const struct node_list *list, const json_
 		if (passes(c, list->p[i], v, at, &probe))
 			return;
 	}
-	if (all_require_one_name(list))
+	if (list->requires_names)
 		explain_required(c, list, "at least one of", at);
 	else if (c->out)
 		explain_none(c, list, v, at);
@@ -466,7 +500,7 @@ static void check_one(struct check *c, const struct node_list *list, const json_
 
 	for (size_t i = 0; i < list->n && n_passed < 2; i++)
 		n_passed += passes(c, list->p[i], v, at, &probe);
-	if (n_passed != 1 && all_require_one_name(list))
+	if (n_passed != 1 && list->requires_names)
 		explain_required(c, list, n_passed ? "only one of" : "one of", at);
 	else if (n_passed > 1)
 		fault_says(c, at, "has more than one of the allowed forms");
@@ -501,9 +535,9 @@ static void check_negated(struct check *c, const struct node *n, const json_t *v
 static void check_presence(struct check *c, const struct node *n, const json_t *v,
 			   const struct frame *at)
 {
-	if (n->any_of.n && all_require_one_name(&n->any_of) && !is_full(c))
+	if (n->any_of.requires_names && !is_full(c))
 		check_any(c, &n->any_of, v, at);
-	if (n->one_of.n && all_require_one_name(&n->one_of) && !is_full(c))
+	if (n->one_of.requires_names && !is_full(c))
 		check_one(c, &n->one_of, v, at);
 	if (forbids_names(n) && !is_full(c))
 		check_negated(c, n, v, at);
@@ -557,9 +591,8 @@ static void check_node(struct check *c, const struct node *n, const json_t *v,
 
 	if (is_full(c))
 		return;
-	if (!step_taken(c->steps_left) || c->depth == SCHEMA_CHECK_DEPTH_MAX) {
-		fault_says(c, at, "is too large or too deeply nested to be checked");
-		c->max = c->n; /* it would be so everywhere */
+	if (!work_take(c->work, 1) || c->depth == SCHEMA_CHECK_DEPTH_MAX) {
+		fault_unproved(c, at);
 		return;
 	}
 	if (n->is_never) {
@@ -580,13 +613,13 @@ static void check_node(struct check *c, const struct node *n, const json_t *v,
 size_t schema_run(const struct schema *s, const json_t *value, struct schema_fault *out,
 		  struct schema_place *places, size_t max)
 {
-	size_t steps = SCHEMA_CHECK_STEPS_MAX;
-	struct check c = {.out = out, .place = places, .max = max, .steps_left = &steps};
+	struct work work = {.steps_left = SCHEMA_CHECK_STEPS_MAX};
+	struct check c = {.out = out, .place = places, .max = max, .schema = s, .work = &work};
 
 	CHECK(max > 0);
 	check_node(&c, s->root, value, NULL);
 	/* Where steps ran out inside a comparison or a "not", nothing was proved. */
-	if (!steps && !c.n)
-		fault_says(&c, NULL, "is too large or too deeply nested to be checked");
+	if (!work.steps_left && !c.n)
+		fault_unproved(&c, NULL);
 	return c.n;
 }

@@ -8,10 +8,10 @@
  */
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "json/number.h"
+#include "json/pattern.h"
 #include "json/schema.h"
-
-#include <regex.h>
 
 /* In the order in which they are named to people. */
 enum value_type {
@@ -27,6 +27,7 @@ enum value_type {
 struct node_list {
 	struct node **p;
 	size_t n;
+	bool requires_names; /* each does that and no more, of one name */
 };
 
 struct property {
@@ -45,20 +46,21 @@ struct name_list {
 	size_t n;
 };
 
+struct value_entry {
+	uint64_t hash;
+	size_t at; /* in the list */
+};
+
 struct value_list {
 	const json_t **p;
 	size_t n;
+	struct value_entry *index; /* by hash; NULL: they are few */
 };
 
 struct bound {
 	bool is_set;
 	struct decimal as_decimal;
 	struct number as_number;
-};
-
-struct pattern {
-	const char *text; /* NULL = none */
-	regex_t regex;
 };
 
 /* Counts: 0 and SIZE_MAX are no limit. */
@@ -85,7 +87,8 @@ struct node {
 	bool is_unique;
 
 	size_t length_min, length_max;
-	struct pattern pattern;
+	const char *pattern_text; /* NULL = none */
+	struct pattern *pattern;
 
 	struct bound minimum, maximum, above, below, step;
 
@@ -98,6 +101,8 @@ struct schema {
 	json_t *document;
 	struct node *root;
 	struct node *nodes;
+	struct patterns *patterns; /* NULL: there are none */
+	struct hash_key key;
 };
 
 /* Where we are: a chain through the stack, innermost first; the root is NULL. */
@@ -127,10 +132,29 @@ struct schema_place {
 MUST_USE size_t schema_run(const struct schema *s, const json_t *value, struct schema_fault *out,
 			   struct schema_place *places, size_t max);
 
-/* Takes one of the steps of a check; false when none is left. */
-MUST_USE bool step_taken(size_t *steps_left);
+/* What one check may still do, counted in steps of about 20 ns. Everything that grows with the
+ * value or the schema takes steps; when none is left, nothing is proved, and the check fails. */
+struct work {
+	size_t steps_left;
+	bool is_pattern; /* it was a pattern that took the last */
+};
+
+/* False when so many are not left. */
+MUST_USE bool work_take(struct work *w, size_t steps);
+/* For going over a text once. */
+MUST_USE bool work_take_text(struct work *w, struct slice text);
+/* For reading a number, which v is. */
+MUST_USE bool work_take_number(struct work *w, const json_t *v, struct number *out);
+
 /* As JSON Schema compares: 1 and 1.0 are one number. False, too, when the steps run out. */
-bool values_equal(const json_t *a, const json_t *b, size_t *steps_left);
+bool values_equal(const json_t *a, const json_t *b, struct work *w);
+/* The same for equal values. */
+uint64_t value_hash(const struct hash_key *key, const json_t *v, struct work *w);
+void value_list_index(struct value_list *list, const struct hash_key *key);
+bool value_list_has(const struct value_list *list, const struct hash_key *key, const json_t *v,
+		    struct work *w);
+/* The first item that repeats an earlier one; the array's size when none does. */
+size_t array_first_repeat(const json_t *array, const struct hash_key *key, struct work *w);
 
 /* What to tell a person about a rule that does not hold: appended to the fault's text. */
 void text_append(struct schema_fault *f, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -403,13 +403,8 @@ START_TEST(what_is_not_understood_is_refused_with_its_place)
 		{"{\"multipleOf\":0}", "/multipleOf: must be greater than 0"},
 		{"{\"multipleOf\":-1}", "/multipleOf: must be greater than 0"},
 		{"{\"uniqueItems\":1}", "/uniqueItems: must be true or false"},
-		{"{\"pattern\":\"(\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"\\\\d+\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"[\\\\w.]\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"(?:a)\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"a+?\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"(a)\\\\1\"}", "/pattern: is no POSIX"},
-		{"{\"pattern\":\"(a{1,1000}){1,1000}\"}", "/pattern: repeats too much"},
+		{"{\"pattern\":\"(\"}", "/pattern: is no pattern that can be used here: its ("},
+		{"{\"items\":{\"pattern\":\"a++\"}}", "/items/pattern: is no pattern"},
 		{"{\"pattern\":5}", "/pattern: must be a pattern"},
 		{"{\"$ref\":\"#/$defs/none\"}", "/$ref: refers to no schema"},
 		{"{\"$ref\":\"#/title\",\"title\":\"t\"}", "/$ref: refers to no schema"},
@@ -480,11 +475,16 @@ START_TEST(a_check_that_would_not_end_fails_closed)
 	ck_assert(!schema_check(s, value, &fault));
 	json_decref(value);
 	schema_destroy(s);
-	/* The same in a comparison, and behind a "not". */
-	s = compiled("{\"not\":{\"not\":{\"uniqueItems\":true}}}");
+	/* The same in comparisons, and behind a "not". */
+	buf_clear(&b);
+	buf_puts(&b, "{\"not\":{\"not\":{\"allOf\":[{\"uniqueItems\":true}");
+	for (int i = 0; i < 200; i++)
+		buf_puts(&b, ",{\"uniqueItems\":true}");
+	buf_puts(&b, "]}}}");
+	s = compiled(buf_text(&b));
 	buf_clear(&b);
 	buf_putc(&b, '[');
-	for (int i = 0; i < 6000; i++)
+	for (int i = 0; i < 20000; i++)
 		buf_printf(&b, "%d,", i);
 	buf_puts(&b, "\"\"]");
 	value = parsed(buf_text(&b));

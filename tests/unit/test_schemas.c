@@ -404,7 +404,7 @@ START_TEST(a_fault_in_a_configuration_is_named)
 		 "{\"upstreams\":{\"u\":{\"command\":[\"a\"],\"url\":\"http://a\",\"prices\":{}}}}",
 		 "upstreams.u: must have only one of command, url"},
 		{"config", "{\"org\":{\"email\":\"nobody\"}}",
-		 "org.email: must match ^[^@[:space:]]+@[^@[:space:]]+$"},
+		 "org.email: must match ^[^@\\s]+@[^@\\s]+$"},
 		{"config", "{\"clients\":{\"a b\":{\"pay\":\"no\"}}}",
 		 "clients.a b.pay: must be one of \"url\", \"error\""},
 		{"config", "{\"detectors\":{\"hiring\":{\"sources\":{\"workday\":{}}}}}",
