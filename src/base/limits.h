@@ -9,6 +9,9 @@ enum {
 	/* The wire. Clients of the official SDKs close at 10 MiB, so we take no more either. */
 	RPC_LINE_BYTES_MAX = 10 * 1024 * 1024,
 	RPC_DEPTH_MAX = 128,
+	/* Memory for the values of one text, of whatever source: beside a line of 10 MiB and its
+	 * copy this stays below 100 MB, and plain text of that size fits several times. */
+	READER_ROOM_BYTES_MAX = 64 * 1024 * 1024,
 	RPC_ID_BYTES_MAX = 1024,
 	RPC_READ_BYTES_PER_TURN = 1024 * 1024,
 	RPC_MESSAGES_PER_TURN = 4096,

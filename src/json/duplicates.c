@@ -6,9 +6,12 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "json/edge.h"
+#include "json/reader.h"
+#include "json/schema_node.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#define POINTER_SIZE 1024
 
 /* Over a text that is known to be JSON. */
 struct scan {
@@ -42,7 +45,7 @@ static struct slice skip_string(struct scan *s)
 	return (struct slice){.p = s->text.p + start, .len = s->at - start};
 }
 
-static void scan_value(struct scan *s, const char *pointer);
+static void scan_value(struct scan *s, const struct frame *at);
 
 static size_t line_of(struct scan *s)
 {
@@ -51,30 +54,39 @@ static size_t line_of(struct scan *s)
 	return s->lines + 1;
 }
 
-static void scan_member(struct scan *s, const char *pointer, json_t *seen)
+static void say_twice(struct scan *s, const struct frame *at)
 {
-	CLEANUP(edge_decref) json_t *key = NULL;
-	CLEANUP(free_charp) char *place = NULL;
+	char place[POINTER_SIZE];
 
-	key = edge_parse(skip_string(s), NULL);
+	if (s->out->count >= CONFIG_FAULTS_MAX)
+		return;
+	frame_pointer(at, place, sizeof(place));
+	faults_add(s->out, place, "stands twice: again on line %zu", line_of(s));
+}
+
+static void scan_member(struct scan *s, const struct frame *at, json_t *seen)
+{
+	CLEANUP(edge_decref) json_t *key = edge_parse(skip_string(s), NULL);
+	struct frame member;
+
 	CHECK(json_is_string(key));
-	place = pointer_below(pointer, json_string_value(key));
+	member = frame_key(at, edge_slice(key));
 	if (json_object_get(seen, json_string_value(key)))
-		faults_add(s->out, place, "stands twice: again on line %zu", line_of(s));
+		say_twice(s, &member);
 	CHECK(json_object_set_new(seen, json_string_value(key), json_true()) == 0);
 	skip_blanks(s);
 	s->at++; /* the colon */
-	scan_value(s, place);
+	scan_value(s, &member);
 }
 
-static void scan_object(struct scan *s, const char *pointer)
+static void scan_object(struct scan *s, const struct frame *at)
 {
 	CLEANUP(edge_decref) json_t *seen = json_object();
 
 	s->at++;
 	skip_blanks(s);
 	while (here(s) == '"') {
-		scan_member(s, pointer, seen);
+		scan_member(s, at, seen);
 		if (here(s) == ',')
 			s->at++;
 		skip_blanks(s);
@@ -82,16 +94,16 @@ static void scan_object(struct scan *s, const char *pointer)
 	s->at++;
 }
 
-static void scan_array(struct scan *s, const char *pointer)
+static void scan_array(struct scan *s, const struct frame *at)
 {
 	size_t i = 0;
 
 	s->at++;
 	skip_blanks(s);
 	while (here(s) && here(s) != ']') {
-		CLEANUP(free_charp) char *place = xasprintf("%s/%zu", pointer, i++);
+		struct frame item = frame_index(at, i++);
 
-		scan_value(s, place);
+		scan_value(s, &item);
 		if (here(s) == ',')
 			s->at++;
 	}
@@ -99,14 +111,14 @@ static void scan_array(struct scan *s, const char *pointer)
 }
 
 /* Also the blanks around it. */
-static void scan_value(struct scan *s, const char *pointer)
+static void scan_value(struct scan *s, const struct frame *at)
 {
 	CHECK(++s->depth <= RPC_DEPTH_MAX + 1);
 	skip_blanks(s);
 	if (here(s) == '{')
-		scan_object(s, pointer);
+		scan_object(s, at);
 	else if (here(s) == '[')
-		scan_array(s, pointer);
+		scan_array(s, at);
 	else if (here(s) == '"')
 		(void)skip_string(s);
 	else
@@ -116,46 +128,23 @@ static void scan_value(struct scan *s, const char *pointer)
 	s->depth--;
 }
 
-static size_t depth_of(struct slice text)
-{
-	size_t depth = 0, most = 0;
-	bool is_text = false;
-
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.p[i];
-
-		if (is_text && c == '\\')
-			i++;
-		else if (c == '"')
-			is_text = !is_text;
-		else if (!is_text && (c == '{' || c == '['))
-			most = ++depth > most ? depth : most;
-		else if (!is_text && (c == '}' || c == ']'))
-			depth--;
-	}
-	return most;
-}
-
 json_t *edge_parse_all(struct slice text, struct faults *duplicates, struct err *err)
 {
 	struct scan scan = {.text = text, .out = duplicates};
-	struct err first = ERR_INIT;
-	json_t *value = edge_parse(text, &first);
-	json_error_t fault;
+	enum reader_fault fault;
+	size_t at;
+	json_t *value = edge_parse(text, NULL);
 
 	if (value)
 		return value;
-	/* Without a duplicate it is refused for the same reason as before. */
-	value = json_loadb(text.p ? text.p : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
-			   &fault);
-	if (value && depth_of(text) <= RPC_DEPTH_MAX)
-		scan_value(&scan, "");
-	if (value && duplicates->count)
-		return value;
-	json_decref(value);
-	if (!value && strstr(first.text, "duplicate"))
-		err_set(err, "line %d, column %d: not JSON from here on", fault.line, fault.column);
-	else
-		err_set(err, "%s", first.text);
-	return NULL;
+	/* Without a duplicate it is refused for the same reason as before; with one, for what else
+	 * is wrong. */
+	value = reader_parse_lax(text, &fault, &at);
+	if (!value) {
+		reader_say(text, fault, at, err);
+		return NULL;
+	}
+	scan_value(&scan, NULL);
+	CHECK(duplicates->count);
+	return value;
 }

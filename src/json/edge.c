@@ -21,40 +21,6 @@ void edge_init(void)
 	json_object_seed(0); /* from the kernel's random source, before the first object */
 }
 
-static const char *fault_text(enum reader_fault fault)
-{
-	switch (fault) {
-	case READER_OK:
-		break;
-	case READER_SYNTAX:
-		return "not JSON from here on";
-	case READER_DUPLICATE:
-		return "duplicate object key";
-	case READER_RANGE:
-		return "a number beyond 64 bits";
-	case READER_NUL_KEY:
-		return "NUL in an object key";
-	case READER_DEPTH:
-		return "nested too deeply";
-	}
-	die("reader fault %d", (int)fault);
-}
-
-static void say_fault(struct slice text, enum reader_fault fault, size_t at, struct err *err)
-{
-	int line = 1, column = 1;
-
-	if (fault == READER_DEPTH) {
-		(void)err_set(err, "nested more than %d levels deep", RPC_DEPTH_MAX);
-		return;
-	}
-	for (size_t i = 0; i < at; i++) {
-		column = text.p[i] == '\n' ? 1 : column + 1;
-		line += text.p[i] == '\n';
-	}
-	(void)err_set(err, "line %d, column %d: %s", line, column, fault_text(fault));
-}
-
 json_t *edge_parse(struct slice text, struct err *err)
 {
 	enum reader_fault fault;
@@ -62,7 +28,7 @@ json_t *edge_parse(struct slice text, struct err *err)
 	json_t *value = reader_parse(text, NULL, &fault, &at);
 
 	if (!value)
-		say_fault(text, fault, at, err);
+		reader_say(text, fault, at, err);
 	return value;
 }
 
@@ -73,7 +39,7 @@ json_t *edge_parse_loose(struct slice text, struct err *err)
 	json_t *value = reader_parse_loose(text, &fault, &at);
 
 	if (!value)
-		say_fault(text, fault, at, err);
+		reader_say(text, fault, at, err);
 	return value;
 }
 

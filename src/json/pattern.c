@@ -11,12 +11,12 @@
 
 /* Measured: a choice takes 12 ns, and up to 200 where choices are nested, a step of a check about
  * 25, and the matcher passes over 16 bytes of text in the time of a step. */
-#define STEPS_PER_CHOICE 4
+#define STEPS_PER_CHOICE 4 /* of many; of few it is one */
 #define BYTES_PER_STEP   16
 /* Where a match is tried first, and by how much more where that was not enough. Nearly all need
  * less than the first. */
-#define CHOICES_FIRST    16
-#define CHOICES_MORE     8
+#define CHOICES_FIRST    8
+#define CHOICES_MORE     4
 /* After a match that was larger, the matcher's memory is given back. */
 #define CHOICES_KEPT     4096
 
@@ -212,7 +212,7 @@ enum pattern_outcome pattern_match(struct pattern *p, struct slice text, size_t 
 {
 	/* Far from an overflow: a text has at most 16 MiB, and a pattern few repeats. */
 	size_t unseen = p->straight + p->per_byte * text.len;
-	size_t price = 1 + unseen / BYTES_PER_STEP; /* the first choices are not nested */
+	size_t price = 1 + unseen / BYTES_PER_STEP;
 	size_t tried = 0, choices = CHOICES_FIRST + (p->is_anchored ? 0 : text.len);
 
 	if (!take_steps(steps_left, 1 + text.len / BYTES_PER_STEP))
@@ -236,6 +236,7 @@ enum pattern_outcome pattern_match(struct pattern *p, struct slice text, size_t 
 			return give_up(steps_left);
 		tried = choices;
 		choices *= CHOICES_MORE;
-		price = STEPS_PER_CHOICE + unseen / BYTES_PER_STEP;
+		if (choices > CHOICES_KEPT)
+			price = STEPS_PER_CHOICE + unseen / BYTES_PER_STEP;
 	}
 }

@@ -13,12 +13,22 @@
 /* Digits that always fit an int64. */
 #define SAFE_DIGITS    18
 
+/* What jansson's values take with all that belongs to them, as the pool hands it out. */
+#define OBJECT_BYTES 256
+#define MEMBER_BYTES 128
+#define ARRAY_BYTES  160
+#define ITEM_BYTES   16
+#define STRING_BYTES 96
+#define NUMBER_BYTES 48
+
 struct reader {
 	const char *p, *end;
 	struct reader_memo *memo;
 	enum reader_fault fault;
 	unsigned int depth;
 	bool is_loose;   /* integers may be of any size */
+	bool is_lax;     /* keys may stand twice */
+	size_t room;     /* bytes of memory that are left */
 	struct buf text; /* a string with escapes, decoded */
 };
 
@@ -29,6 +39,14 @@ static void *fail(struct reader *r, enum reader_fault fault)
 	if (r->fault == READER_OK)
 		r->fault = fault;
 	return NULL;
+}
+
+static bool take_room(struct reader *r, size_t bytes)
+{
+	if (bytes > r->room)
+		return fail(r, READER_ROOM);
+	r->room -= bytes;
+	return true;
 }
 
 static void skip_blanks(struct reader *r)
@@ -241,6 +259,8 @@ static json_t *read_number(struct reader *r)
 	bool is_real = false;
 	int64_t value = 0;
 
+	if (!take_room(r, NUMBER_BYTES))
+		return NULL;
 	r->p += *r->p == '-';
 	digits = r->p;
 	if (!skip_digits(r) || (*digits == '0' && r->p - digits > 1))
@@ -335,6 +355,8 @@ static bool read_member(struct reader *r, json_t *object)
 		return fail(r, READER_SYNTAX);
 	if (memchr(key.p, '\0', key.len))
 		return fail(r, READER_NUL_KEY);
+	if (!take_room(r, MEMBER_BYTES + key.len))
+		return false;
 	if (key.p == r->text.p)
 		key.p = copy = xstrndup(key.p, key.len);
 	skip_blanks(r);
@@ -350,7 +372,7 @@ static bool read_member(struct reader *r, json_t *object)
 		r->memo->id = (struct slice){.p = start, .len = (size_t)(r->p - start)};
 	count = json_object_size(object);
 	CHECK(json_object_setn_new_nocheck(object, key.p, key.len, value) == 0);
-	if (json_object_size(object) == count)
+	if (json_object_size(object) == count && !r->is_lax)
 		return fail(r, READER_DUPLICATE);
 	return true;
 }
@@ -405,7 +427,7 @@ static json_t *read_array(struct reader *r)
 
 	if (!is_empty(r, ']')) {
 		do {
-			value = read_value(r);
+			value = take_room(r, ITEM_BYTES) ? read_value(r) : NULL;
 			if (value)
 				CHECK(json_array_append_new(array, value) == 0);
 		} while (value && has_more(r, ']'));
@@ -422,6 +444,8 @@ static json_t *read_container(struct reader *r)
 
 	if (r->depth == RPC_DEPTH_MAX)
 		return fail(r, READER_DEPTH);
+	if (!take_room(r, *r->p == '{' ? OBJECT_BYTES : ARRAY_BYTES))
+		return NULL;
 	r->depth++;
 	value = *r->p++ == '{' ? read_object(r) : read_array(r);
 	r->depth--;
@@ -440,7 +464,9 @@ static json_t *read_value(struct reader *r)
 		return read_container(r);
 	case '"':
 		r->p++;
-		return read_string(r, &text) ? json_stringn_nocheck(text.p, text.len) : NULL;
+		if (!read_string(r, &text) || !take_room(r, STRING_BYTES + text.len))
+			return NULL;
+		return json_stringn_nocheck(text.p, text.len);
 	case 't':
 		return read_word(r, "true", json_true());
 	case 'f':
@@ -479,7 +505,7 @@ static struct reader reader_of(struct slice text)
 {
 	const char *p = text.len ? text.p : "";
 
-	return (struct reader){.p = p, .end = p + text.len};
+	return (struct reader){.p = p, .end = p + text.len, .room = READER_ROOM_BYTES_MAX};
 }
 
 json_t *reader_parse(struct slice text, struct reader_memo *memo, enum reader_fault *out_fault,
@@ -499,6 +525,52 @@ json_t *reader_parse_loose(struct slice text, enum reader_fault *out_fault, size
 
 	r.is_loose = true;
 	return read_whole(&r, out_fault, out_at);
+}
+
+json_t *reader_parse_lax(struct slice text, enum reader_fault *out_fault, size_t *out_at)
+{
+	struct reader r = reader_of(text);
+
+	r.is_lax = true;
+	return read_whole(&r, out_fault, out_at);
+}
+
+static_assert(READER_ROOM_BYTES_MAX == 64 * 1024 * 1024, "as the text says");
+
+static const char *fault_text(enum reader_fault fault)
+{
+	switch (fault) {
+	case READER_OK:
+		break;
+	case READER_SYNTAX:
+		return "not JSON from here on";
+	case READER_DUPLICATE:
+		return "duplicate object key";
+	case READER_RANGE:
+		return "a number beyond 64 bits";
+	case READER_NUL_KEY:
+		return "NUL in an object key";
+	case READER_DEPTH:
+		return "nested too deeply";
+	case READER_ROOM:
+		return "more values than fit into 64 MiB of memory";
+	}
+	die("reader fault %d", (int)fault);
+}
+
+void reader_say(struct slice text, enum reader_fault fault, size_t at, struct err *err)
+{
+	int line = 1, column = 1;
+
+	if (fault == READER_DEPTH) {
+		(void)err_set(err, "nested more than %d levels deep", RPC_DEPTH_MAX);
+		return;
+	}
+	for (size_t i = 0; i < at; i++) {
+		column = text.p[i] == '\n' ? 1 : column + 1;
+		line += text.p[i] == '\n';
+	}
+	(void)err_set(err, "line %d, column %d: %s", line, column, fault_text(fault));
 }
 
 void reader_memo_finish(struct reader_memo *memo)

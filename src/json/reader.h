@@ -5,10 +5,12 @@
  * Reads JSON text into jansson's values. jansson's own parser looks at each byte through three
  * functions, which made it the largest part of a paid call; this one takes runs of plain bytes at
  * once. It accepts and refuses what jansson does with JSON_REJECT_DUPLICATES, JSON_ALLOW_NUL and
- * JSON_DECODE_ANY (a test compares the two), with a depth of RPC_DEPTH_MAX.
+ * JSON_DECODE_ANY (a test compares the two), with a depth of RPC_DEPTH_MAX and with
+ * READER_ROOM_BYTES_MAX for the values: a text of {} alone would take ninety times its size.
  */
 
 #include "base/buf.h"
+#include "base/err.h"
 
 #include <jansson.h>
 
@@ -19,6 +21,7 @@ enum reader_fault {
 	READER_RANGE,     /* a number beyond 64 bits, or beyond a double */
 	READER_NUL_KEY,
 	READER_DEPTH,
+	READER_ROOM, /* its values would take more memory than there is for one text */
 };
 
 /*
@@ -44,5 +47,9 @@ json_t *reader_parse(struct slice text, struct reader_memo *memo, enum reader_fa
 /* For what others answer: an integer beyond 64 bits is legal JSON, and becomes a real, as it does
  * in the hosts that read it in the end. */
 json_t *reader_parse_loose(struct slice text, enum reader_fault *out_fault, size_t *out_at);
+/* Of a key that stands twice, the last counts. */
+json_t *reader_parse_lax(struct slice text, enum reader_fault *out_fault, size_t *out_at);
+/* In words for a person, with line and column. */
+void reader_say(struct slice text, enum reader_fault fault, size_t at, struct err *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "json/schema_node.h"
+#include "json/schema_check.h"
 
 #include "base/limits.h"
 #include "json/value.h"
@@ -6,40 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of what sort a fault is, for the choice among the branches of anyOf and oneOf. */
-enum fault_sort {
-	FAULT_RULE,
-	FAULT_TYPE, /* probably the wrong branch for this value */
-};
-
-struct check {
-	struct schema_fault *out;   /* NULL: only probing, nothing is put into words */
-	struct schema_place *place; /* of each fault, as a pointer; NULL: dotted paths are enough */
-	size_t n, max;
-	bool is_name; /* the value is the name of a member */
-	size_t depth;
-	const struct schema *schema;
-	struct work *work;
-	/* The first fault. */
-	enum fault_sort sort;
-	size_t fault_depth;
-};
-
-static void check_node(struct check *c, const struct node *n, const json_t *v,
-		       const struct frame *at);
-
-static bool is_full(const struct check *c)
+bool check_is_full(const struct check *c)
 {
 	return c->n >= c->max;
 }
 
-/* Counts a fault. Returns the place for its text, or NULL while probing. Where no steps are left it
- * is not known whether there is one, here or anywhere: that is said, once, and in its place. */
-static struct schema_fault *fault(struct check *c, const struct frame *at, enum fault_sort sort)
+struct schema_fault *check_fault(struct check *c, const struct frame *at, enum fault_sort sort)
 {
 	struct schema_fault *f;
 
-	CHECK(!is_full(c));
+	CHECK(!check_is_full(c));
 	if (c->n++ == 0) {
 		c->sort = sort;
 		c->fault_depth = at ? at->depth : 0;
@@ -62,9 +38,9 @@ static struct schema_fault *fault(struct check *c, const struct frame *at, enum 
 	return NULL;
 }
 
-static void fault_says(struct check *c, const struct frame *at, const char *text)
+void check_fault_says(struct check *c, const struct frame *at, const char *text)
 {
-	struct schema_fault *f = fault(c, at, FAULT_RULE);
+	struct schema_fault *f = check_fault(c, at, FAULT_RULE);
 
 	if (f)
 		text_append(f, "%s", text);
@@ -73,13 +49,13 @@ static void fault_says(struct check *c, const struct frame *at, const char *text
 static void fault_count(struct check *c, const struct frame *at, const char *words, size_t count,
 			const char *noun, const char *nouns)
 {
-	struct schema_fault *f = fault(c, at, FAULT_RULE);
+	struct schema_fault *f = check_fault(c, at, FAULT_RULE);
 
 	if (f)
 		text_count(f, words, count, noun, nouns);
 }
 
-static unsigned types_of(const json_t *v)
+unsigned check_types_of(const json_t *v)
 {
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
@@ -110,7 +86,7 @@ static bool is_equal(struct check *c, const json_t *a, const json_t *b)
 static void fault_unproved(struct check *c, const struct frame *at)
 {
 	c->work->steps_left = 0;
-	(void)fault(c, at, FAULT_RULE);
+	(void)check_fault(c, at, FAULT_RULE);
 }
 
 static void check_choices(struct check *c, const struct node *n, const json_t *v,
@@ -120,7 +96,7 @@ static void check_choices(struct check *c, const struct node *n, const json_t *v
 
 	if (value_list_has(&n->choices, &c->schema->key, v, c->work))
 		return;
-	f = fault(c, at, FAULT_RULE);
+	f = check_fault(c, at, FAULT_RULE);
 	if (f)
 		text_choices(f, &n->choices);
 }
@@ -132,7 +108,7 @@ static void check_constant(struct check *c, const struct node *n, const json_t *
 
 	if (is_equal(c, n->constant, v))
 		return;
-	f = fault(c, at, FAULT_RULE);
+	f = check_fault(c, at, FAULT_RULE);
 	if (f)
 		text_constant(f, n->constant);
 }
@@ -142,9 +118,9 @@ static void check_bound(struct check *c, const struct bound *bound, bool is_good
 {
 	struct schema_fault *f;
 
-	if (!bound->is_set || is_good || is_full(c))
+	if (!bound->is_set || is_good || check_is_full(c))
 		return;
-	f = fault(c, at, FAULT_RULE);
+	f = check_fault(c, at, FAULT_RULE);
 	if (f)
 		text_bound(f, words, bound);
 }
@@ -166,7 +142,7 @@ static void check_number(struct check *c, const struct node *n, const json_t *v,
 	check_bound(c, &n->maximum, number_cmp(x, n->maximum.as_number) <= 0, "at most", at);
 	check_bound(c, &n->above, number_cmp(x, n->above.as_number) > 0, "greater than", at);
 	check_bound(c, &n->below, number_cmp(x, n->below.as_number) < 0, "less than", at);
-	if (!n->step.is_set || is_full(c))
+	if (!n->step.is_set || check_is_full(c))
 		return;
 	/* A remainder is found digit by digit. */
 	if (!work_take(c->work, (size_t)abs(x.exponent - n->step.as_number.exponent))) {
@@ -175,7 +151,7 @@ static void check_number(struct check *c, const struct node *n, const json_t *v,
 	}
 	if (number_is_multiple(x, n->step.as_number))
 		return;
-	f = fault(c, at, FAULT_RULE);
+	f = check_fault(c, at, FAULT_RULE);
 	if (f)
 		text_step(f, &n->step);
 }
@@ -202,7 +178,7 @@ static void check_length(struct check *c, const struct node *n, struct slice tex
 	}
 	length = code_points(text);
 	if (length < n->length_min && n->length_min == 1)
-		fault_says(c, at, "must not be empty");
+		check_fault_says(c, at, "must not be empty");
 	else if (length < n->length_min)
 		fault_count(c, at, "at least", n->length_min, "character", "characters");
 	else if (length > n->length_max)
@@ -230,7 +206,7 @@ static void check_string(struct check *c, const struct node *n, const json_t *v,
 	case PATTERN_FITS_NOT:
 		break;
 	}
-	f = fault(c, at, FAULT_RULE);
+	f = check_fault(c, at, FAULT_RULE);
 	if (f)
 		text_append(f, "must match %s", n->pattern_text);
 }
@@ -276,7 +252,7 @@ static void check_name(struct check *c, const struct node *names, struct slice n
 static void unknown_member(struct check *c, const struct node *n, struct slice name,
 			   const struct frame *here)
 {
-	struct schema_fault *f = fault(c, here, FAULT_RULE);
+	struct schema_fault *f = check_fault(c, here, FAULT_RULE);
 
 	if (f)
 		text_append(f, "is not a known field");
@@ -298,7 +274,7 @@ static void check_member(struct check *c, const struct node *n, void *m, const s
 	}
 	if (n->names)
 		check_name(c, n->names, name, &here);
-	if (is_full(c))
+	if (check_is_full(c))
 		return;
 	if (rule)
 		check_node(c, rule, member_value(m), &here);
@@ -314,23 +290,23 @@ static void check_object(struct check *c, const struct node *n, const json_t *v,
 	size_t size = json_object_size(v);
 
 	if (size < n->properties_min && n->properties_min == 1)
-		fault_says(c, at, "must have at least one field");
+		check_fault_says(c, at, "must have at least one field");
 	else if (size < n->properties_min)
 		fault_count(c, at, "at least", n->properties_min, "field", "fields");
 	else if (size > n->properties_max)
 		fault_count(c, at, "at most", n->properties_max, "field", "fields");
 	if (n->properties.n || n->additional || n->names) {
-		for (void *m = member_first(v); m && !is_full(c); m = member_next(v, m))
+		for (void *m = member_first(v); m && !check_is_full(c); m = member_next(v, m))
 			check_member(c, n, m, at);
 	}
-	for (size_t i = 0; i < n->required.n && !is_full(c); i++) {
+	for (size_t i = 0; i < n->required.n && !check_is_full(c); i++) {
 		struct slice name = n->required.p[i];
 		struct frame here = frame_key(at, name);
 
 		if (!work_take(c->work, 1) || !work_take_text(c->work, name))
 			fault_unproved(c, at);
 		else if (!json_object_getn(v, name.p, name.len))
-			fault_says(c, &here, "is required");
+			check_fault_says(c, &here, "is required");
 	}
 }
 
@@ -340,7 +316,7 @@ static void check_unique(struct check *c, const json_t *v, const struct frame *a
 	struct frame here = frame_index(at, i);
 
 	if (i < json_array_size(v))
-		fault_says(c, &here, "repeats an earlier item");
+		check_fault_says(c, &here, "repeats an earlier item");
 }
 
 static void check_array(struct check *c, const struct node *n, const json_t *v,
@@ -349,12 +325,12 @@ static void check_array(struct check *c, const struct node *n, const json_t *v,
 	size_t size = json_array_size(v), faults = c->n;
 
 	if (size < n->items_min && n->items_min == 1)
-		fault_says(c, at, "must not be empty");
+		check_fault_says(c, at, "must not be empty");
 	else if (size < n->items_min)
 		fault_count(c, at, "at least", n->items_min, "item", "items");
 	else if (size > n->items_max)
 		fault_count(c, at, "at most", n->items_max, "item", "items");
-	for (size_t i = 0; i < size && !is_full(c); i++) {
+	for (size_t i = 0; i < size && !check_is_full(c); i++) {
 		struct frame here = frame_index(at, i);
 		const struct node *rule = i < n->prefix.n ? n->prefix.p[i] : n->items;
 
@@ -366,198 +342,6 @@ static void check_array(struct check *c, const struct node *n, const json_t *v,
 		check_unique(c, v, at);
 }
 
-/* Checks without words; probe tells about the first fault. */
-static bool passes(struct check *c, const struct node *n, const json_t *v, const struct frame *at,
-		   struct check *probe)
-{
-	*probe = (struct check){.max = 1, .depth = c->depth, .schema = c->schema, .work = c->work};
-	check_node(probe, n, v, at);
-	return probe->n == 0;
-}
-
-/* A bare $ref is looked through. */
-static const struct node *behind_ref(const struct node *n)
-{
-	while (n->n_rules == 1 && n->ref)
-		n = n->ref;
-	return n;
-}
-
-static unsigned types_admitted(const struct node *n)
-{
-	n = behind_ref(n);
-	if (n->is_never)
-		return 0;
-	return n->types ? n->types : UINT8_MAX;
-}
-
-/* Whether a constant member, which is how kinds of objects are told apart, says another kind. */
-static bool is_other_kind(struct check *c, const struct node *n, const json_t *v)
-{
-	n = behind_ref(n);
-	for (size_t i = 0; i < n->properties.n; i++) {
-		const struct property *p = &n->properties.p[i];
-		const json_t *member;
-
-		if (!p->node->constant)
-			continue;
-		if (!work_take(c->work, 1))
-			return false;
-		member = json_object_getn(v, p->name.p, p->name.len);
-		if (member && !is_equal(c, p->node->constant, member))
-			return true;
-	}
-	return false;
-}
-
-static void explain_required(struct check *c, const struct node_list *list, const char *words,
-			     const struct frame *at)
-{
-	struct schema_fault *f = fault(c, at, FAULT_RULE);
-
-	if (!f)
-		return;
-	text_append(f, "must have %s ", words);
-	for (size_t i = 0; i < list->n; i++) {
-		struct slice name = list->p[i]->required.p[0];
-
-		text_append(f, "%s%.*s", i ? ", " : "", (int)name.len, name.p);
-	}
-}
-
-/*
- * No branch fits. If one of them is clearly meant, its own fault says most: the only one for this
- * type and kind of value, or else the only one whose first fault is not that some type is wrong.
- */
-static const struct node *branch_meant(struct check *c, const struct node_list *list,
-				       const json_t *v, const struct frame *at)
-{
-	const struct node *of_kind = NULL, *of_types = NULL;
-	size_t n_of_kind = 0, n_of_types = 0, depth = at ? at->depth : 0;
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct node *n = list->p[i];
-		struct check probe;
-
-		if (!(types_admitted(n) & types_of(v)) || is_other_kind(c, n, v))
-			continue;
-		of_kind = n;
-		n_of_kind++;
-		if (passes(c, n, v, at, &probe) ||
-		    (probe.sort == FAULT_TYPE && probe.fault_depth <= depth + 1))
-			continue;
-		of_types = n;
-		n_of_types++;
-	}
-	if (n_of_kind == 1)
-		return of_kind;
-	return n_of_types == 1 ? of_types : NULL;
-}
-
-static void explain_none(struct check *c, const struct node_list *list, const json_t *v,
-			 const struct frame *at)
-{
-	const struct node *meant = branch_meant(c, list, v, at);
-	size_t faults = c->n;
-	unsigned types = 0;
-	struct schema_fault *f;
-
-	if (meant)
-		check_node(c, meant, v, at);
-	if (c->n > faults)
-		return;
-	for (size_t i = 0; i < list->n; i++)
-		types |= types_admitted(list->p[i]);
-	f = fault(c, at, FAULT_RULE);
-	if (f && types && !(types & types_of(v)))
-		text_types(f, types, v);
-	else if (f)
-		text_append(f, "has none of the allowed forms");
-}
-
-static void check_any(struct check *c, const struct node_list *list, const json_t *v,
-		      const struct frame *at)
-{
-	struct check probe;
-
-	for (size_t i = 0; i < list->n; i++) {
-		if (passes(c, list->p[i], v, at, &probe))
-			return;
-	}
-	if (list->requires_names)
-		explain_required(c, list, "at least one of", at);
-	else if (c->out)
-		explain_none(c, list, v, at);
-	else
-		(void)fault(c, at, probe.sort);
-}
-
-static void check_one(struct check *c, const struct node_list *list, const json_t *v,
-		      const struct frame *at)
-{
-	struct check probe;
-	size_t n_passed = 0;
-
-	for (size_t i = 0; i < list->n && n_passed < 2; i++)
-		n_passed += passes(c, list->p[i], v, at, &probe);
-	if (n_passed != 1 && list->requires_names)
-		explain_required(c, list, n_passed ? "only one of" : "one of", at);
-	else if (n_passed > 1)
-		fault_says(c, at, "has more than one of the allowed forms");
-	else if (!n_passed && c->out)
-		explain_none(c, list, v, at);
-	else if (!n_passed)
-		(void)fault(c, at, probe.sort);
-}
-
-/* "not": {"required": [...]} */
-static bool forbids_names(const struct node *n)
-{
-	return n->negated && n->negated->n_rules == 1 && n->negated->required.n > 1;
-}
-
-static void check_negated(struct check *c, const struct node *n, const json_t *v,
-			  const struct frame *at)
-{
-	struct schema_fault *f;
-	struct check probe;
-
-	if (!passes(c, n->negated, v, at, &probe))
-		return;
-	f = fault(c, at, FAULT_RULE);
-	if (f && forbids_names(n))
-		text_forbidden(f, &n->negated->required);
-	else if (f)
-		text_append(f, "has a form that is not allowed");
-}
-
-/* Of what members an object has, whatever is in them. */
-static void check_presence(struct check *c, const struct node *n, const json_t *v,
-			   const struct frame *at)
-{
-	if (n->any_of.requires_names && !is_full(c))
-		check_any(c, &n->any_of, v, at);
-	if (n->one_of.requires_names && !is_full(c))
-		check_one(c, &n->one_of, v, at);
-	if (forbids_names(n) && !is_full(c))
-		check_negated(c, n, v, at);
-}
-
-static void check_combinations(struct check *c, const struct node *n, const json_t *v,
-			       const struct frame *at)
-{
-	if (n->ref)
-		check_node(c, n->ref, v, at);
-	for (size_t i = 0; i < n->all_of.n && !is_full(c); i++)
-		check_node(c, n->all_of.p[i], v, at);
-	if (n->any_of.n && !is_full(c))
-		check_any(c, &n->any_of, v, at);
-	if (n->one_of.n && !is_full(c))
-		check_one(c, &n->one_of, v, at);
-	if (n->negated && !is_full(c))
-		check_negated(c, n, v, at);
-}
-
 static void check_rules(struct check *c, const struct node *n, const json_t *v,
 			const struct frame *at)
 {
@@ -565,9 +349,9 @@ static void check_rules(struct check *c, const struct node *n, const json_t *v,
 
 	if (n->choices.n)
 		check_choices(c, n, v, at);
-	if (n->constant && !is_full(c))
+	if (n->constant && !check_is_full(c))
 		check_constant(c, n, v, at);
-	if (is_full(c))
+	if (check_is_full(c))
 		return;
 	if (json_is_object(v))
 		check_object(c, n, v, at);
@@ -584,23 +368,22 @@ static void check_rules(struct check *c, const struct node *n, const json_t *v,
 		check_presence(c, n, v, at);
 }
 
-static void check_node(struct check *c, const struct node *n, const json_t *v,
-		       const struct frame *at)
+void check_node(struct check *c, const struct node *n, const json_t *v, const struct frame *at)
 {
 	struct schema_fault *f;
 
-	if (is_full(c))
+	if (check_is_full(c))
 		return;
 	if (!work_take(c->work, 1) || c->depth == SCHEMA_CHECK_DEPTH_MAX) {
 		fault_unproved(c, at);
 		return;
 	}
 	if (n->is_never) {
-		fault_says(c, at, "is not allowed");
+		check_fault_says(c, at, "is not allowed");
 		return;
 	}
-	if (n->types && !(n->types & types_of(v))) {
-		f = fault(c, at, FAULT_TYPE);
+	if (n->types && !(n->types & check_types_of(v))) {
+		f = check_fault(c, at, FAULT_TYPE);
 		if (f)
 			text_types(f, n->types, v);
 		return;

@@ -11,18 +11,16 @@ static void remove_member(json_t *root, const char *pointer)
 {
 	const char *last = strrchr(pointer, '/');
 	CLEANUP(free_charp) char *parent = xstrndup(pointer, (size_t)(last - pointer));
-	json_t *object = edge_pointer(root, parent);
-	const char *key;
-	json_t *value;
+	struct buf key = BUF_INIT;
 
-	json_object_foreach (object, key, value) {
-		CLEANUP(free_charp) char *name = pointer_below(parent, key);
-
-		if (strcmp(name, pointer) != 0)
-			continue;
-		CHECK(json_object_del(object, key) == 0);
-		return;
+	for (const char *p = last + 1; *p; p++) {
+		if (*p == '~')
+			buf_putc(&key, *++p == '1' ? '/' : '~');
+		else
+			buf_putc(&key, *p);
 	}
+	CHECK(json_object_del(edge_pointer(root, parent), buf_text(&key)) == 0);
+	buf_finish(&key);
 }
 
 /* Returns how many members were taken away: what they hid shows the next time. */

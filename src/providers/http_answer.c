@@ -224,7 +224,7 @@ static void read_json(struct slice text, const char *pointer, struct provider_re
 
 	if (!root) {
 		out->outcome = PROVIDER_FAILED;
-		err_set(&out->err, "the provider's answer is not JSON: %s", err.text);
+		err_set(&out->err, "the provider's answer cannot be read as JSON: %s", err.text);
 	} else if (!value) {
 		out->outcome = PROVIDER_FAILED;
 		err_set(&out->err, "the provider's answer has nothing at %s", pointer);

@@ -231,6 +231,9 @@ static void refuse_unread(struct rpc_message *m, enum reader_fault fault)
 	case READER_NUL_KEY:
 		refuse_unparsed(m, "Invalid Request: a key holds NUL");
 		return;
+	case READER_ROOM:
+		refuse_unparsed(m, "Invalid Request: it holds more values than fit into 64 MiB");
+		return;
 	case READER_DEPTH:
 	case READER_SYNTAX:
 	case READER_OK:
@@ -298,18 +301,31 @@ static void read_root(struct rpc_message *m, bool is_id_refused)
 		read_response(m, is_id_refused);
 }
 
+/* Whether it is JSON to its end is not known, and its size is what counts. */
+static void refuse_crowded(char *line, size_t len, struct rpc_message *out)
+{
+	struct scan scan = {.is_too_deep = false};
+	bool is_id_refused;
+
+	scan_text(line, len, &scan);
+	keep_id(&scan, line, out, &is_id_refused);
+	refuse_unread(out, READER_ROOM);
+}
+
 /* The way of nearly all messages: the reader takes the text as it stands and says where the id is.
- * What it refuses, and an id of another kind, goes the long way, which finds out why. */
-static bool read_plain(const char *line, size_t len, struct reader_memo *memo,
-		       struct rpc_message *out)
+ * What it refuses, and an id of another kind, goes the long way, which finds out why; a text of too
+ * many values is not read again. */
+static bool read_plain(char *line, size_t len, struct reader_memo *memo, struct rpc_message *out)
 {
 	enum reader_fault fault;
 	const struct slice *id = &memo->id;
 	size_t at;
 
 	out->root = reader_parse((struct slice){.p = line, .len = len}, memo, &fault, &at);
+	if (!out->root && fault == READER_ROOM)
+		refuse_crowded(line, len, out);
 	if (!out->root)
-		return false;
+		return fault == READER_ROOM;
 	if (id->p &&
 	    (id->len > RPC_ID_BYTES_MAX || (*id->p != '"' && !id_number_is_integer(*id)))) {
 		json_decref(out->root);

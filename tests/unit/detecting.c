@@ -169,7 +169,7 @@ void world_serve(struct world *w, const char *path, const char *type, struct sli
 	free(what);
 }
 
-size_t text_count(const char *text, const char *part)
+size_t count_of_text(const char *text, const char *part)
 {
 	size_t n = 0;
 

@@ -61,7 +61,7 @@ enum detection_outcome probe_outcome(struct world *w, const struct detector *det
 
 int64_t evidence_number(const json_t *object, const char *key);
 const char *json_text_at(const json_t *object, const char *pointer);
-size_t text_count(const char *text, const char *part);
+size_t count_of_text(const char *text, const char *part);
 
 #define HIRING &DETECTOR_HIRING
 #define SITE   &DETECTOR_WEBSITE_CHANGE

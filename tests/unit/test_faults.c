@@ -78,7 +78,7 @@ START_TEST(what_is_no_json_stays_none_with_keys_that_stand_twice)
 		{"{\"a\":1,\"a\":2", "not JSON from here on"},
 		{"{\"a\":1,\"a\":tru}", "not JSON from here on"},
 		{"{\"a\" 1}", "line 1, column 7: not JSON from here on"},
-		{"{\"a\":1,\"a\":1,\"b\\u0000\":1}", "not JSON from here on"},
+		{"{\"a\":1,\"a\":1,\"b\\u0000\":1}", "NUL in an object key"},
 		{"", "not JSON"},
 	};
 	struct faults f = FAULTS_INIT;
@@ -102,6 +102,31 @@ START_TEST(what_is_no_json_stays_none_with_keys_that_stand_twice)
 }
 END_TEST
 
-UNIT_MAIN("faults", a_key_is_escaped_as_rfc_6901_says, faults_stand_by_pointer_and_once,
-	  keys_that_stand_twice_are_found_wherever_they_stand,
+/* A place is written out for what is wrong there only: long keys above many members would take
+ * hours. */
+START_TEST(long_keys_above_many_members_take_no_time)
+{
+	struct faults f = FAULTS_INIT;
+	struct buf b = BUF_INIT;
+	json_t *value;
+
+	buf_puts(&b, "{\"");
+	for (int i = 0; i < 1000000; i++)
+		buf_putc(&b, 'k');
+	buf_puts(&b, "\":{\"a\":1");
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&b, ",\"m%d\":1", i);
+	buf_puts(&b, ",\"a\":2}}");
+	value = edge_parse_all(buf_slice(&b), &f, NULL);
+	ck_assert_ptr_nonnull(value);
+	ck_assert_uint_eq(f.count, 1);
+	ck_assert_uint_lt(strlen(f.items[0].pointer), 2000);
+	json_decref(value);
+	faults_finish(&f);
+	buf_finish(&b);
+}
+END_TEST
+
+UNIT_MAIN("faults", long_keys_above_many_members_take_no_time, a_key_is_escaped_as_rfc_6901_says,
+	  faults_stand_by_pointer_and_once, keys_that_stand_twice_are_found_wherever_they_stand,
 	  what_is_no_json_stays_none_with_keys_that_stand_twice)

@@ -232,14 +232,14 @@ START_TEST(a_server_that_says_when_is_asked_once_more)
 	(void)world_control(&w,
 			    "fail?path=/v1/boards/tidewater/jobs&status=503&retry_after=0&times=2");
 	ck_assert_int_eq(probe_outcome(&w, HIRING, NAMED), DETECTION_FAILED);
-	ck_assert_uint_eq(text_count(world_control(&w, "requests"), "jobs 503"), 2);
+	ck_assert_uint_eq(count_of_text(world_control(&w, "requests"), "jobs 503"), 2);
 	(void)world_control(
 		&w, "fail?path=/v1/boards/tidewater/jobs&status=429&retry_after=120&times=1");
 	ck_assert_int_eq(probe_at(&w, &probe, HIRING, NAMED), DETECTION_FAILED);
 	ck_assert_int_eq(probe.d.status, 429);
 	ck_assert_int_eq(probe.d.retry_after_s, 120);
 	probe_finish(&probe);
-	ck_assert_uint_eq(text_count(world_control(&w, "requests"), "jobs 429"), 2);
+	ck_assert_uint_eq(count_of_text(world_control(&w, "requests"), "jobs 429"), 2);
 	world_finish(&w);
 }
 END_TEST
@@ -411,7 +411,7 @@ START_TEST(a_board_that_is_too_large_is_asked_for_its_short_listing)
 	buf_puts(&huge, "\"}");
 	world_serve(&w, "/v1/boards/tidewater/jobs", "application/json", buf_slice(&huge));
 	ck_assert_int_eq(probe_outcome(&w, HIRING, NAMED), DETECTION_FAILED);
-	ck_assert_uint_eq(text_count(world_control(&w, "requests"), "tidewater/jobs"), 2);
+	ck_assert_uint_eq(count_of_text(world_control(&w, "requests"), "tidewater/jobs"), 2);
 	buf_finish(&huge);
 	world_finish(&w);
 }

@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "json/edge.h"
 #include "json/reader.h"
 
@@ -247,6 +248,64 @@ START_TEST(the_same_meta_is_read_once_and_another_is_read_anew)
 }
 END_TEST
 
-UNIT_MAIN("reader", it_accepts_and_refuses_what_jansson_does, every_truncation_agrees_with_jansson,
+static enum reader_fault fault_of_many(const char *item, size_t bytes)
+{
+	enum reader_fault fault = READER_OK;
+	struct buf b = BUF_INIT;
+	json_t *value;
+
+	buf_putc(&b, '[');
+	while (b.len < bytes) {
+		buf_puts(&b, item);
+		buf_putc(&b, ',');
+	}
+	buf_puts(&b, "0]");
+	value = read_text(b.p, b.len, &fault);
+	ck_assert(!value == (fault != READER_OK));
+	json_decref(value);
+	buf_finish(&b);
+	return fault;
+}
+
+START_TEST(the_values_of_a_text_have_so_much_room)
+{
+	static const char *const SMALL[] = {"{}",
+					    "[]",
+					    "0",
+					    "1.5",
+					    "\"\"",
+					    "{\"a\":1}",
+					    "[[[[[[[[]]]]]]]]",
+					    "{\"a\":{\"b\":[]}}"};
+	static const char *const USUAL[] = {
+		"\"A sentence of words that stands in an answer, as it is usual, and goes on so for"
+		" as long as it takes to say what has to be said to whoever wants to know it.\"",
+		"{\"description\":\"Rather long texts stand beside names and numbers in most of"
+		" what is sent, and that is what this one is here for, with its many words.\","
+		"\"id\":123456789}",
+	};
+	enum reader_fault fault = READER_OK;
+	struct buf b = BUF_INIT;
+	json_t *value;
+
+	for (size_t i = 0; i < ARRAY_LEN(SMALL); i++) {
+		ck_assert_int_eq(fault_of_many(SMALL[i], RPC_LINE_BYTES_MAX), READER_ROOM);
+		ck_assert_int_eq(fault_of_many(SMALL[i], RPC_LINE_BYTES_MAX / 64), READER_OK);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(USUAL); i++)
+		ck_assert_int_eq(fault_of_many(USUAL[i], RPC_LINE_BYTES_MAX), READER_OK);
+	buf_putc(&b, '"');
+	while (b.len < RPC_LINE_BYTES_MAX - 1)
+		buf_putc(&b, 'A');
+	buf_putc(&b, '"');
+	value = read_text(b.p, b.len, &fault);
+	ck_assert_ptr_nonnull(value);
+	json_decref(value);
+	buf_finish(&b);
+}
+END_TEST
+
+UNIT_MAIN("reader", the_values_of_a_text_have_so_much_room,
+	  it_accepts_and_refuses_what_jansson_does, every_truncation_agrees_with_jansson,
 	  random_damage_agrees_with_jansson, faults_are_told_apart, depth_has_its_exact_limit,
 	  the_same_meta_is_read_once_and_another_is_read_anew)

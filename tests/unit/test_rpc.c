@@ -535,7 +535,33 @@ START_TEST(a_request_is_one_line)
 }
 END_TEST
 
-UNIT_MAIN("rpc", ids_are_echoed_as_they_were_spelt, other_ids_are_refused, an_id_has_a_largest_size,
+START_TEST(who_sends_more_values_than_fit_gets_the_id_back)
+{
+	static const char *const ENDS[] = {"0]},\"id\":\"a1\"}", "0]},\"id\":\"a1\"", "0"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ENDS); i++) {
+		struct rpc_message m;
+		struct buf b = BUF_INIT;
+
+		buf_puts(&b, "{\"jsonrpc\":\"2.0\",");
+		buf_puts(&b, i == 2 ? "\"id\":\"a1\"," : "");
+		buf_puts(&b, "\"method\":\"m\",\"params\":{\"a\":[");
+		while (b.len < RPC_LINE_BYTES_MAX / 4)
+			buf_puts(&b, "{},");
+		buf_puts(&b, ENDS[i]);
+		read_text(buf_text(&b), &m);
+		ck_assert_int_eq(m.kind, RPC_INVALID);
+		ck_assert_int_eq(m.error_code, RPC_INVALID_REQUEST);
+		ck_assert_str_eq(m.id, "\"a1\"");
+		ck_assert_ptr_nonnull(strstr(m.error_text, "64 MiB"));
+		rpc_message_finish(&m);
+		buf_finish(&b);
+	}
+}
+END_TEST
+
+UNIT_MAIN("rpc", who_sends_more_values_than_fit_gets_the_id_back, ids_are_echoed_as_they_were_spelt,
+	  other_ids_are_refused, an_id_has_a_largest_size,
 	  bad_messages_say_why_and_give_the_id_back, a_nul_byte_in_the_line_is_no_json,
 	  only_the_top_level_id_counts, depth_has_a_limit_and_the_id_comes_back,
 	  two_hundred_thousand_brackets_do_no_harm, half_a_surrogate_pair_becomes_a_replacement,

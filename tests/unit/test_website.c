@@ -21,9 +21,9 @@ START_TEST(a_site_is_noted_then_unchanged_then_news)
 	ck_assert_ptr_null(probe.d.riders);
 	probe_finish(&probe);
 	requests = world_control(&w, "requests");
-	ck_assert_uint_eq(text_count(requests, "GET / 304"), 1);
-	ck_assert_uint_eq(text_count(requests, "GET /sitemap.xml 304"), 1);
-	ck_assert_uint_eq(text_count(requests, "GET /robots.txt"), 1);
+	ck_assert_uint_eq(count_of_text(requests, "GET / 304"), 1);
+	ck_assert_uint_eq(count_of_text(requests, "GET /sitemap.xml 304"), 1);
+	ck_assert_uint_eq(count_of_text(requests, "GET /robots.txt"), 1);
 
 	(void)world_control(&w, "change");
 	ck_assert_int_eq(probe_at(&w, &probe, SITE, HOME), DETECTION_OK);
@@ -183,10 +183,10 @@ START_TEST(of_a_sitemap_of_sitemaps_those_of_pages_are_read_first)
 	serve(&w, "/page-sitemap.xml", "<urlset><url><loc>/about</loc></url></urlset>");
 	ck_assert_int_eq(probe_outcome(&w, SITE, HOME), DETECTION_FREE);
 	requests = world_control(&w, "requests");
-	ck_assert_uint_eq(text_count(requests, "/page-sitemap.xml 200"), 1);
-	ck_assert_uint_eq(text_count(requests, "/post-1.xml 200"), 1);
-	ck_assert_uint_eq(text_count(requests, "/post-3.xml"), 0);
-	ck_assert_uint_eq(text_count(requests, ".gz"), 0);
+	ck_assert_uint_eq(count_of_text(requests, "/page-sitemap.xml 200"), 1);
+	ck_assert_uint_eq(count_of_text(requests, "/post-1.xml 200"), 1);
+	ck_assert_uint_eq(count_of_text(requests, "/post-3.xml"), 0);
+	ck_assert_uint_eq(count_of_text(requests, ".gz"), 0);
 	ck_assert_int_eq(probe_outcome(&w, SITE, HOME), DETECTION_FREE);
 
 	serve(&w, "/page-sitemap.xml",
