@@ -12,9 +12,10 @@ Parts, in their order; without a name all of them run:
                  tests/harness/at_time.py names them: month's end, 29 February, a clock change
     e2e          tests/e2e/test_*.py
     fault        tests/fault/test_*.py
+    fuzz         each fuzzer for a few seconds: scripts/fuzz --short
     quickstart   scripts/quickstart, as a user would run it
 
---quick: one build (gcc with sanitizers) instead of three, and no globals, dates, fault,
+--quick: one build (gcc with sanitizers) instead of three, and no globals, dates, fault, fuzz,
 quickstart.
 
 Builds go to $FAREBOX_BUILD_ROOT, by default build-test in the tree, or a temporary folder when
@@ -44,7 +45,7 @@ DRIVER_TIMEOUT_S = 2400
 # They wait for timers most of the time: begun first, they are not what the end waits for.
 SLOW = ("test_mirror.py", "test_kill.py")
 
-PARTS = ["checks", "harness", "unit", "globals", "transcripts", "dates", "e2e", "fault",
+PARTS = ["checks", "harness", "unit", "globals", "transcripts", "dates", "e2e", "fault", "fuzz",
          "quickstart"]
 QUICK_PARTS = ["checks", "harness", "unit", "transcripts", "e2e"]
 
@@ -257,6 +258,9 @@ class Tests:
 
     def fault(self):
         self.files("fault")
+
+    def fuzz(self):
+        self.drive("fuzz", [os.path.join(TREE, "scripts", "fuzz"), "--short"])
 
     def quickstart(self):
         """Twice: the first time as from a fresh clone, the second over what the first has left."""

@@ -40,6 +40,20 @@ static bool host_is_address(const char *host)
 	return host[0] == '[' || strspn(host, "0123456789.") == strlen(host);
 }
 
+/* "acme.com." is the same host. "acme.com.." is none, and neither is "8.", of which libcurl would
+ * make a name here and an address the next time. */
+static bool strip_root(struct buf *host)
+{
+	const char *last;
+
+	if (!host->len || host->p[host->len - 1] != '.')
+		return true;
+	host->p[--host->len] = '\0';
+	last = strrchr(host->p, '.');
+	last = last ? last + 1 : host->p;
+	return *last && (*last < '0' || *last > '9');
+}
+
 static char *read_host(CURLU *u, bool *out_is_address)
 {
 	char *host CLEANUP(free_curl_text) = NULL;
@@ -51,10 +65,7 @@ static char *read_host(CURLU *u, bool *out_is_address)
 	*out_is_address = host_is_address(host);
 	for (const char *p = host; *p != '\0'; p++)
 		buf_putc(&out, ascii_lower(*p));
-	/* "acme.com." is the same host. */
-	if (out.len > 1 && out.p[out.len - 1] == '.')
-		out.p[--out.len] = '\0';
-	if (curl_url_set(u, CURLUPART_HOST, buf_text(&out), 0) != CURLUE_OK) {
+	if (!strip_root(&out) || curl_url_set(u, CURLUPART_HOST, buf_text(&out), 0) != CURLUE_OK) {
 		buf_finish(&out);
 		return NULL;
 	}

@@ -6,6 +6,7 @@
 #include "signals/score.h"
 #include "signals/site.h"
 #include "signals/sitemap.h"
+#include "signals/url.h"
 #include "json/edge.h"
 
 #include "unit.h"
@@ -553,7 +554,35 @@ START_TEST(scores_stay_in_their_range_and_grow_with_the_news)
 }
 END_TEST
 
-UNIT_MAIN("signals_parse", greenhouse_jobs_are_read_and_prospect_posts_are_not_open_jobs,
+START_TEST(what_was_read_as_an_address_is_read_again_as_the_same)
+{
+	static const char *const GOOD[] = {"https://acme.com./a", "http://ACME.com:80/a/../b?c",
+					   "http://127.1/", "http://0x7f.1:8080/x"};
+	static const char *const BAD[] = {
+		"https://acme.com../", "https://8./", "http://127.0.0.1./", "http://127.1./",
+		"http://0x7f./",       "http://./",   "http://../"};
+
+	for (size_t i = 0; i < ARRAY_LEN(GOOD); i++) {
+		struct url u, again;
+
+		ck_assert_msg(url_read(GOOD[i], &u, NULL), "%s", GOOD[i]);
+		ck_assert_msg(url_read(u.text, &again, NULL), "%s", u.text);
+		ck_assert_str_eq(u.text, again.text);
+		ck_assert_str_eq(u.host, again.host);
+		ck_assert_int_eq(u.is_address, again.is_address);
+		url_finish(&u);
+		url_finish(&again);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+		struct url u;
+
+		ck_assert_msg(!url_read(BAD[i], &u, NULL), "%s", BAD[i]);
+	}
+}
+END_TEST
+
+UNIT_MAIN("signals_parse", what_was_read_as_an_address_is_read_again_as_the_same,
+	  greenhouse_jobs_are_read_and_prospect_posts_are_not_open_jobs,
 	  lever_jobs_are_read_with_their_milliseconds, ashby_jobs_that_are_not_listed_are_left_out,
 	  what_is_no_list_of_jobs_is_refused, odd_entries_do_not_spoil_the_good_ones,
 	  numbers_beyond_64_bits_do_not_become_other_numbers, long_texts_are_cut_at_a_character,
