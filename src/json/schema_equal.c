@@ -3,25 +3,8 @@
 
 #include <string.h>
 
-/* Bytes of text that are gone over in the time of a step, and the steps that a number with a
- * fraction is worth when its text has to be found by trial. */
-#define BYTES_PER_STEP 32
+/* What a number with a fraction is worth when its text has to be found by trial. */
 #define STEPS_PER_REAL 48
-
-bool work_take(struct work *w, size_t steps)
-{
-	if (steps > w->steps_left) {
-		w->steps_left = 0;
-		return false;
-	}
-	w->steps_left -= steps;
-	return true;
-}
-
-bool work_take_text(struct work *w, struct slice text)
-{
-	return work_take(w, text.len / BYTES_PER_STEP);
-}
 
 bool work_take_number(struct work *w, const json_t *v, struct number *out)
 {

@@ -139,10 +139,26 @@ struct work {
 	bool is_pattern; /* it was a pattern that took the last */
 };
 
+/* Bytes of text that are gone over in the time of a step. */
+#define TEXT_BYTES_PER_STEP 32
+
 /* False when so many are not left. */
-MUST_USE bool work_take(struct work *w, size_t steps);
+MUST_USE static inline bool work_take(struct work *w, size_t steps)
+{
+	if (__builtin_expect(steps > w->steps_left, 0)) {
+		w->steps_left = 0;
+		return false;
+	}
+	w->steps_left -= steps;
+	return true;
+}
+
 /* For going over a text once. */
-MUST_USE bool work_take_text(struct work *w, struct slice text);
+MUST_USE static inline bool work_take_text(struct work *w, struct slice text)
+{
+	return work_take(w, text.len / TEXT_BYTES_PER_STEP);
+}
+
 /* For reading a number, which v is. */
 MUST_USE bool work_take_number(struct work *w, const json_t *v, struct number *out);
 
