@@ -80,7 +80,7 @@ def own_tools():
             "annotations": {"readOnlyHint": True, "title": "The echo", "wrong": 1},
             "_meta": {"example.com/x": 1}}
     strange = {"name": "strange", "inputSchema": {"type": "object", "properties": {
-        "when": {"type": "string", "pattern": "^\\d{4}(?:-\\d\\d)?$"}}}}
+        "when": {"type": "string", "patternProperties": {}}}}}
     region = {"name": "region", "inputSchema": {"type": "object", "properties": {
         "region": {"type": "string", "x-mcp-header": "Region"},
         "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Deep-N"}}},
