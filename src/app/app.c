@@ -16,8 +16,10 @@
 #include "tools/registry.h"
 #include "json/edge.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Turns of the wallet that the end may take to release what is in flight. */
 #define LAST_TURNS 16
@@ -171,6 +173,7 @@ static void create_wallet(struct app *app)
 	struct wallet_config config = {
 		.store = app->store,
 		.default_org = app->config.org_name,
+		.is_default_named = app->config.is_org_named,
 		.default_email = app->config.org_email,
 		.starter = app->config.starter,
 		.guard = app->config.guard,
@@ -190,7 +193,6 @@ static bool create_parts(struct app *app, const struct payments_config *payments
 	struct tools_config tools = {
 		.loop = app->loop,
 		.clients = json_object_get(app->config.root, "clients"),
-		.default_org = app->config.org_name,
 		.has_org_prices = app->config.has_org_prices,
 		.own_key = own_keys_find,
 		.own_key_arg = &app->own_keys,
@@ -282,7 +284,6 @@ static bool build(struct app *app, const struct app_options *options, struct err
 	payments.return_url = app->config.return_url;
 	payments.meter = app->config.meter;
 	payments.meter_interval_ms = app->config.meter_interval_s * 1000;
-	payments.default_org = app->config.org_name;
 	payments.default_email = app->config.org_email;
 	app->loop = loop_create();
 	loop_timer_init(&app->tick, app->loop, on_tick, app);
@@ -386,9 +387,14 @@ const char *app_api_key(const struct app *app)
 	return app->api_key;
 }
 
-const char *app_default_org(const struct app *app)
+const char *app_default_name(const struct app *app)
 {
-	return app->config.org_name;
+	return app->config.is_org_named ? app->config.org_name : NULL;
+}
+
+bool app_org_is_configured(const struct app *app, const char *name)
+{
+	return json_object_get(json_object_get(app->config.root, "orgs"), name) != NULL;
 }
 
 const char *app_default_email(const struct app *app)
@@ -467,6 +473,36 @@ static void check_build(json_t *config, struct faults *faults)
 	else
 		faults_add(faults, "", "%s", err.text);
 	app_destroy(app);
+}
+
+/* A URL is a server's, which is there or not. */
+static bool is_missing(const char *store)
+{
+	struct stat st;
+
+	return !strstr(store, "://") && stat(store, &st) != 0 && errno == ENOENT;
+}
+
+bool app_config_check_store(const json_t *config, struct faults *faults, struct err *err)
+{
+	CLEANUP(free_charp) char *store = app_choose_store(NULL, err);
+	struct db *db = NULL;
+	bool is_read;
+
+	if (!store)
+		return false;
+	if (is_missing(store)) {
+		faults_warn(faults, "", "%s is not there yet: the first call makes it", store);
+		return true;
+	}
+	is_read = db_open(store, CLI_STORE_MS, &db, err) == DB_OK;
+	if (!is_read && !err_is_set(err))
+		err_set(err, "%s: the store is busy", store);
+	if (is_read && config_check_store(config, db, faults) != DB_OK)
+		is_read = err_set(err, "%s: %s", store, db_error(db));
+	db_close(db);
+	faults_sort(faults);
+	return is_read;
 }
 
 void app_config_check(json_t *config, struct faults *faults)

@@ -34,7 +34,10 @@ struct payments *app_payments(struct app *app);
 struct tools *app_tools(struct app *app);
 /* The caller's own key from FAREBOX_API_KEY; NULL for none. */
 const char *app_api_key(const struct app *app);
-const char *app_default_org(const struct app *app);
+/* The default org's name by the configuration, which the store's follows; NULL: it says none. */
+const char *app_default_name(const struct app *app);
+/* Whether the member orgs of the configuration has one of this name. */
+bool app_org_is_configured(const struct app *app, const char *name);
 /* The default org's address by the configuration, which goes before the store's; NULL: none. */
 const char *app_default_email(const struct app *app);
 struct microusd app_starter(const struct app *app);
@@ -53,6 +56,9 @@ bool app_run_until(struct app *app, bool (*done)(void *arg), void *arg, struct b
 
 /* Adds all faults of a configuration. Touches neither store nor network and starts nothing. */
 void app_config_check(json_t *config, struct faults *faults);
+/* Adds those that show in the store, which is read and never made: a store that is not there yet is
+ * a warning. False: it cannot be read, and err says why. */
+MUST_USE bool app_config_check_store(const json_t *config, struct faults *faults, struct err *err);
 
 /* Sets the level of the log by FAREBOX_LOG. */
 MUST_USE bool app_choose_log(struct err *err);

@@ -205,6 +205,7 @@ static void check_all(const struct checker *c)
 	check_detectors(c);
 	check_orgs(c);
 	check_return_url(c);
+	config_check_org_names(c->root, c->out);
 	config_check_names(c->root, c->out);
 }
 

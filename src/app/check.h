@@ -3,13 +3,14 @@
 
 /*
  * All that is wrong with a configuration, at once: its shape, and what only shows when one member
- * is held against another, the environment or the machine. Touches neither store nor network and
- * starts nothing.
+ * is held against another, the environment or the machine. Touches neither store (but for
+ * config_check_store) nor network and starts nothing.
  *
  * It is stricter than the start of the program, which lets one upstream or provider fail for
  * itself.
  */
 
+#include "db/db.h"
 #include "json/faults.h"
 
 #include <jansson.h>
@@ -17,6 +18,13 @@
 /* Adds all faults, by pointer. */
 void config_check(const json_t *root, struct faults *faults);
 
+/* Faults that show in the store (check_store.c). Only reads it; also with a configuration that has
+ * other faults. */
+MUST_USE enum db_status config_check_store(const json_t *root, struct db *db,
+					   struct faults *faults);
+
+/* Names that no org can have, which the program does not start with (check_names.c). */
+void config_check_org_names(const json_t *root, struct faults *faults);
 /* Names of tools, where several would have the same or nobody would have them (check_names.c). */
 void config_check_names(const json_t *root, struct faults *faults);
 /* Farebox has a tool of this name itself: free, or a detector that is on. */

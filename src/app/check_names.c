@@ -8,6 +8,7 @@
 #include "base/embedded.h"
 #include "base/limits.h"
 #include "signals/signals.h"
+#include "wallet/account.h"
 #include "json/edge.h"
 
 #include <string.h>
@@ -193,6 +194,24 @@ static void check_org_prices(const struct names *n)
 
 			check_org_price(n, tool, place);
 		}
+	}
+}
+
+void config_check_org_names(const json_t *root, struct faults *faults)
+{
+	const char *own = json_string_value(json_object_get(json_object_get(root, "org"), "name"));
+	const char *fault = own ? org_name_fault(own) : NULL;
+	const char *name;
+	json_t *config;
+
+	if (fault)
+		faults_add(faults, "/org/name", "%s", fault);
+	json_object_foreach (json_object_get(root, "orgs"), name, config) {
+		CLEANUP(free_charp) char *place = pointer_below("/orgs", name);
+
+		fault = org_name_fault(name);
+		if (fault)
+			faults_add(faults, place, "the name %s", fault);
 	}
 }
 

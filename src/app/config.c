@@ -45,6 +45,7 @@ static void read_org(const json_t *org, struct app_config *c)
 	int64_t tokens = STARTER_TOKENS;
 
 	c->org_name = name ? name : "default";
+	c->is_org_named = name != NULL;
 	c->org_email = json_string_value(json_object_get(org, "email"));
 	if (starter)
 		CHECK(edge_i64(starter, &tokens)); /* the shape says so */
@@ -185,6 +186,8 @@ static bool read_root(const char *path, json_t **out, struct err *err)
 		return false;
 	config_take_secrets(*out);
 	json_decref(config_shape(*out, &faults));
+	if (!faults.count)
+		config_check_org_names(*out, &faults);
 	is_good = faults.count == 0 && twice.count == 0;
 	if (twice.count)
 		err_set(err, "%s: %s: %s", path, twice.items[0].pointer, twice.items[0].text);

@@ -17,6 +17,7 @@
 struct app_config {
 	json_t *root; /* owned; {} without a file */
 	const char *org_name;
+	bool is_org_named;     /* by the file, else it is "default" */
 	const char *org_email; /* NULL = none */
 	struct microusd starter;
 	struct decimal fee_percent;

@@ -228,6 +228,8 @@ enum {
 	UPSTREAM_START_MS = 25 * 1000,
 	UPSTREAM_PROBE_MS = 3 * 1000,
 	UPSTREAM_LIST_WAIT_MS = 4 * 1000,
+	/* What the store may take to say what the caller of a listing may do. */
+	LISTING_SCOPES_MS = 1000,
 	UPSTREAM_BACKOFF_MS = 1000,
 	UPSTREAM_BACKOFF_MS_MAX = 60 * 1000,
 	UPSTREAM_STABLE_MS = 60 * 1000,

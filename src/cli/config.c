@@ -99,6 +99,10 @@ static int run_check(struct cli *cli)
 				      err.text);
 	}
 	app_config_check(config, &faults);
+	if (cli_value(cli, "store") && !app_config_check_store(config, &faults, &err)) {
+		faults_finish(&faults);
+		return cli_fail_text(cli, ERROR_STORE_UNAVAILABLE, NULL, "%s", err.text);
+	}
 	is_good = faults_grave(&faults) == 0;
 	if (cli->wants_json)
 		print_faults_json(cli, path, &faults);
@@ -173,7 +177,15 @@ static int run_init(struct cli *cli)
 	return CLI_OK;
 }
 
-static const char *const CHECK_EXAMPLES[] = {"farebox config check farebox.json", NULL};
+static const struct option_spec CHECK_OPTIONS[] = {
+	{"store", NULL, "Hold it against what is in the store, too.", false},
+	{.name = NULL},
+};
+static const char *const CHECK_EXAMPLES[] = {
+	"farebox config check farebox.json",
+	"farebox config check --store",
+	NULL,
+};
 static const char *const INIT_EXAMPLES[] = {"farebox config init ~/.config/farebox.json", NULL};
 
 static const struct command CONFIG_CHECK = {
@@ -181,9 +193,13 @@ static const struct command CONFIG_CHECK = {
 	.summary = "Names every fault of a configuration, with its JSON pointer.",
 	.text = "FILE is FAREBOX_CONFIG or farebox.json by default. Secrets are looked for in the "
 		"environment\nand programs in PATH, as the host gives them; nothing is started, "
-		"called or stored. Exit\nstatus 1 when there is a fault; what may be meant so is a "
-		"warning.",
+		"called or stored. With\n--store the store is read, too: an org of the file that "
+		"is "
+		"not there is a fault. Exit status 1\nwhen there is a fault; what may be meant so "
+		"is "
+		"a warning.",
 	.examples = CHECK_EXAMPLES,
+	.options = CHECK_OPTIONS,
 	.operands = {"FILE"},
 	.run = run_check,
 };

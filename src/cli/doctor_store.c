@@ -5,6 +5,7 @@
 
 #include "cli/doctor.h"
 
+#include "app/check.h"
 #include "base/limits.h"
 #include "base/secret.h"
 #include "cli/run.h"
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,6 +120,59 @@ static bool check_file(struct doctor *d)
 	return st.st_size > 0;
 }
 
+/* The default org, also of a store that no version which marks it has used: then it is the one of
+ * the configured name, or the oldest. */
+static enum db_status find_default(struct doctor *d, struct db *db, bool *out_found,
+				   struct org_view *out)
+{
+	struct org_list list = {.count = 0};
+	enum db_status status = org_find_default(db, out_found, out);
+
+	if (status == DB_OK && !*out_found)
+		status = org_find_by_name(db, d->config.org_name, out_found, out);
+	if (status != DB_OK || *out_found)
+		return status;
+	status = org_list_read(db, &list);
+	*out_found = status == DB_OK && list.count > 0;
+	if (*out_found)
+		status = org_find(db, list.items[0].id, out_found, out);
+	org_list_finish(&list);
+	return status;
+}
+
+/* As the wallet looks at it: the case of letters is no difference. */
+static bool is_anothers(struct db *db, const char *name, struct id org)
+{
+	struct org_list list = {.count = 0};
+	bool found = false;
+
+	if (org_list_read(db, &list) == DB_OK) {
+		for (size_t i = 0; i < list.count; i++)
+			found = found || (!id_eq(list.items[i].id, org) &&
+					  strcasecmp(list.items[i].name, name) == 0);
+	}
+	org_list_finish(&list);
+	return found;
+}
+
+/* org.name of the file is not what the store says. */
+static void check_name(struct doctor *d, struct db *db, const struct org_view *org)
+{
+	const char *name = d->config.org_name;
+
+	if (!d->config.is_org_named || strcmp(org->name, name) == 0)
+		return;
+	if (is_anothers(db, name, org->id))
+		doctor_add(d, FINDING_FAIL, "org.name",
+			   "Set org.name to the name of the default org, or give the other another "
+			   "name with 'farebox orgs rename'.",
+			   "org.name is %s, but the default org is %s, and %s is another one", name,
+			   org->name, name);
+	else
+		doctor_add(d, FINDING_OK, "org.name", NULL,
+			   "the default org, %s, is called %s with the next call", org->name, name);
+}
+
 static void check_org(struct doctor *d, struct db *db)
 {
 	struct org_view org = {.name = NULL};
@@ -125,7 +180,7 @@ static void check_org(struct doctor *d, struct db *db)
 	bool is_there = false;
 	char tokens[MONEY_TEXT_SIZE];
 
-	if (org_find_by_name(db, d->config.org_name, &is_there, &org) != DB_OK ||
+	if (find_default(d, db, &is_there, &org) != DB_OK ||
 	    (is_there && wallet_view_read(db, org.id, &is_there, &view) != DB_OK)) {
 		doctor_add(d, FINDING_FAIL, "org", "Run 'farebox ledger verify'.",
 			   "the default org cannot be read: %s", db_error(db));
@@ -137,8 +192,49 @@ static void check_org(struct doctor *d, struct db *db)
 		doctor_add(d, FINDING_OK, "org", NULL, "%s: %s tokens can be spent", org.name,
 			   tokens);
 		d->has_email = org.email != NULL;
+		check_name(d, db, &org);
 	}
 	org_view_finish(&org);
+}
+
+/* Prices and limits of the file that are nobody's. */
+static void check_configured(struct doctor *d, struct db *db)
+{
+	struct faults faults = FAULTS_INIT;
+
+	if (config_check_store(d->config.root, db, &faults) != DB_OK)
+		doctor_add(d, FINDING_FAIL, "orgs", "Run 'farebox ledger verify'.",
+			   "the orgs cannot be read: %s", db_error(db));
+	for (size_t i = 0; i < faults.count; i++)
+		doctor_add(d, FINDING_FAIL, "orgs",
+			   "Correct the name in farebox.json; 'farebox orgs list' shows those that "
+			   "there are.",
+			   "%s: %s", faults.items[i].pointer, faults.items[i].text);
+	faults_finish(&faults);
+}
+
+/* Keys of the time before scopes may buy, and nobody decided that. */
+static void check_keys(struct doctor *d, struct db *db)
+{
+	struct key_list list = {.count = 0};
+
+	if (key_list_read(db, ID_NONE, &list) != DB_OK)
+		doctor_add(d, FINDING_FAIL, "keys", "Run 'farebox ledger verify'.",
+			   "the keys cannot be read: %s", db_error(db));
+	for (size_t i = 0; i < list.count; i++) {
+		const struct key_view *key = &list.items[i];
+		CLEANUP(free_charp) char *remedy = NULL;
+
+		if (key->is_revoked || !key->is_before_scopes)
+			continue;
+		remedy = xasprintf("Replace it by one that may do what it is for: 'farebox keys "
+				   "rotate %s --scopes call', or call,billing.",
+				   key->prefix);
+		doctor_add(d, FINDING_WARN, "keys", remedy,
+			   "%s%s%s was made before keys had scopes, and has call and billing",
+			   key->prefix, *key->label ? " " : "", key->label);
+	}
+	key_list_finish(&list);
 }
 
 /* The caller's key, where one is given. */
@@ -309,6 +405,8 @@ void doctor_check_store(struct doctor *d)
 		check_org(d, db);
 		check_holds(d, db);
 		check_clock(d, db);
+		check_configured(d, db);
+		check_keys(d, db);
 		check_mirror(d, db);
 	}
 	check_api_key(d, db);

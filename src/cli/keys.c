@@ -32,6 +32,13 @@ static void emit_key_view(struct emit *e, const struct key_view *key, const char
 		emit_key_i64(e, "per_s", key->limits.rate.per_s);
 		emit_object_end(e);
 	}
+	emit_key(e, "scopes");
+	emit_array(e);
+	for (size_t i = 0; scope_at(i); i++) {
+		if (key->scopes & scope_at(i))
+			emit_text(e, scope_name(scope_at(i)));
+	}
+	emit_array_end(e);
 	if (secret)
 		emit_key_text(e, "api_key", secret);
 	else
@@ -66,11 +73,12 @@ static void print_new_key(const struct cli *cli, const struct key_view *key, con
 	cli_note("%s: keep it now, it is not shown again", id);
 }
 
-/* Makes a key of key->org with key->label; it replaces another unless that is ID_NONE. */
-static int make_key(struct cli *cli, struct key_view *key, struct id replaces)
+/* Makes a key of key->org with key->label; it replaces another unless that is ID_NONE. scopes 0:
+ * those of the other. */
+static int make_key(struct cli *cli, struct key_view *key, struct id replaces, unsigned scopes)
 {
 	struct wallet *wallet = app_wallet(cli->app);
-	struct caller caller = {.org = key->org};
+	struct caller caller = {.org = key->org, .scopes = SCOPES_ALL};
 	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_KEY_CREATE, caller);
 	char secret[API_KEY_SIZE];
 	struct cmd_result result;
@@ -84,6 +92,9 @@ static int make_key(struct cli *cli, struct key_view *key, struct id replaces)
 	cmd->label = xstrdup(key->label);
 	cmd->replaces = replaces;
 	cmd->limits = key->limits;
+	cmd->scopes = scopes;
+	if (scopes)
+		key->scopes = scopes;
 	memcpy(key->prefix, secret, API_KEY_PREFIX_LEN);
 	key->prefix[API_KEY_PREFIX_LEN] = '\0';
 	if (cli_submit(cli, cmd, &result)) {
@@ -133,6 +144,52 @@ static bool read_rate(struct cli *cli, struct rate_limit *out)
 	return false;
 }
 
+static unsigned scope_of(struct slice word)
+{
+	for (size_t i = 0; scope_at(i); i++) {
+		if (slice_eq(word, scope_name(scope_at(i))))
+			return scope_at(i);
+	}
+	return 0;
+}
+
+static bool refuse_scope(struct cli *cli, struct slice word, bool is_twice)
+{
+	const struct usage_fault fault = {.option = "scopes"};
+
+	if (is_twice)
+		(void)cli_usage(cli, &fault, "'%.*s' is there twice", (int)word.len, word.p);
+	else if (word.len)
+		(void)cli_usage(cli, &fault,
+				"there is no scope '%.*s'; they are call, billing and admin",
+				(int)word.len, word.p);
+	else
+		(void)cli_usage(cli, &fault,
+				"must be call, billing or admin, or several of them with commas "
+				"between them");
+	return false;
+}
+
+/* "call,billing". Stays as it is without the option. False: told. */
+static bool read_scopes(struct cli *cli, unsigned *scopes)
+{
+	const char *at = cli_value(cli, "scopes");
+	unsigned found = 0;
+
+	while (at) {
+		struct slice word = {.p = at, .len = strcspn(at, ",")};
+		unsigned scope = scope_of(word);
+
+		if (!scope || scope & found)
+			return refuse_scope(cli, word, scope != 0);
+		found |= scope;
+		at = at[word.len] ? at + word.len + 1 : NULL;
+	}
+	if (found)
+		*scopes = found;
+	return true;
+}
+
 static bool read_limits(struct cli *cli, struct key_limits *out)
 {
 	return read_tokens(cli, "daily-tokens", &out->has_daily, &out->daily) &&
@@ -143,20 +200,20 @@ static bool read_limits(struct cli *cli, struct key_limits *out)
 static int run_create(struct cli *cli)
 {
 	const char *label = cli_value(cli, "label");
-	struct key_view key = {.label = xstrdup(label ? label : "")};
+	struct key_view key = {.label = xstrdup(label ? label : ""), .scopes = SCOPE_CALL};
 	struct org_view org;
 	struct db *db;
 	int status = CLI_FAILED;
 
 	if ((label && !cli_check_text(cli, "label", label, KEY_LABEL_BYTES_MAX)) ||
-	    !read_limits(cli, &key.limits)) {
+	    !read_limits(cli, &key.limits) || !read_scopes(cli, &key.scopes)) {
 		status = CLI_USAGE;
 	} else {
 		db = cli_db(cli);
 		if (db && cli_find_org(cli, db, cli_value(cli, "org"), &org, &status)) {
 			key.org = org.id;
 			org_view_finish(&org);
-			status = make_key(cli, &key, ID_NONE);
+			status = make_key(cli, &key, ID_NONE, key.scopes);
 		}
 	}
 	free(key.label);
@@ -206,11 +263,26 @@ static bool is_limited(const struct key_view *key)
 	return key->limits.has_daily || key->limits.has_monthly || key->limits.rate.calls;
 }
 
+/* "call,billing", as --scopes takes it. Owned by the caller. */
+static char *scopes_cell(unsigned scopes)
+{
+	struct buf cell = BUF_INIT;
+
+	for (size_t i = 0; scope_at(i); i++) {
+		if (scopes & scope_at(i))
+			buf_printf(&cell, "%s%s", cell.len ? "," : "", scope_name(scope_at(i)));
+	}
+	if (!cell.len)
+		buf_putc(&cell, '-');
+	return buf_steal(&cell);
+}
+
 static void print_keys(const struct key_list *list)
 {
 	static const struct column COLUMNS[] = {
-		{"ID", COLUMN_TEXT},    {"PREFIX", COLUMN_TEXT}, {"CREATED", COLUMN_TEXT},
-		{"STATE", COLUMN_TEXT}, {"LABEL", COLUMN_TEXT},  {"LIMITS", COLUMN_TEXT},
+		{"ID", COLUMN_TEXT},     {"PREFIX", COLUMN_TEXT}, {"CREATED", COLUMN_TEXT},
+		{"STATE", COLUMN_TEXT},  {"SCOPES", COLUMN_TEXT}, {"LABEL", COLUMN_TEXT},
+		{"LIMITS", COLUMN_TEXT},
 	};
 	bool has_limits = false;
 	struct table *t;
@@ -223,11 +295,12 @@ static void print_keys(const struct key_list *list)
 		const struct key_view *key = &list->items[i];
 		char id[ID_TEXT_SIZE], created[WALLTIME_TEXT_SIZE];
 		CLEANUP(free_charp) char *limits = limits_cell(&key->limits);
+		CLEANUP(free_charp) char *scopes = scopes_cell(key->scopes);
 
 		id_text("key", key->id, id);
 		walltime_text(key->created, created);
 		table_row(t, (const char *const[]){id, key->prefix, created,
-						   key->is_revoked ? "revoked" : "valid",
+						   key->is_revoked ? "revoked" : "valid", scopes,
 						   key->label, limits});
 	}
 	table_print(t);
@@ -323,13 +396,17 @@ static int run_revoke(struct cli *cli)
 
 static int run_rotate(struct cli *cli)
 {
-	struct db *db = cli_db(cli);
+	unsigned scopes = 0;
 	struct key_view key;
 	int status = CLI_FAILED;
+	struct db *db;
 
+	if (!read_scopes(cli, &scopes))
+		return CLI_USAGE;
+	db = cli_db(cli);
 	if (!db || !find_key(cli, db, cli_operand(cli, 0), &key, &status))
 		return status;
-	status = make_key(cli, &key, key.id);
+	status = make_key(cli, &key, key.id, scopes);
 	free(key.label);
 	return status;
 }
@@ -337,6 +414,8 @@ static int run_rotate(struct cli *cli)
 static const struct option_spec CREATE_OPTIONS[] = {
 	{"org", "ORG", "Whose key, by name or id; the default org without it.", false},
 	{"label", "TEXT", "What it is for, to tell keys apart.", false},
+	{"scopes", "SCOPES",
+	 "What it may do: call, billing, admin, or several with commas between.", false},
 	{"daily-tokens", "N", "What it may spend in a UTC day.", false},
 	{"monthly-tokens", "N", "What it may spend in a UTC month.", false},
 	{"rate", "CALLS/SECONDS", "How many paid calls it may make in how long.", false},
@@ -346,6 +425,7 @@ static const char *const CREATE_EXAMPLES[] = {
 	"farebox keys create --label laptop",
 	"FAREBOX_API_KEY=$(farebox keys create --org acme)",
 	"farebox keys create --label intern --daily-tokens 50 --rate 10/60",
+	"farebox keys create --label buyer --scopes call,billing",
 	NULL,
 };
 static const struct option_spec LIST_OPTIONS[] = {
@@ -353,11 +433,23 @@ static const struct option_spec LIST_OPTIONS[] = {
 	{.name = NULL},
 };
 static const char *const REVOKE_EXAMPLES[] = {"farebox keys revoke fbx_1a2b3c4d", NULL};
-static const char *const ROTATE_EXAMPLES[] = {"farebox keys rotate fbx_1a2b3c4d", NULL};
+static const struct option_spec ROTATE_OPTIONS[] = {
+	{"scopes", "SCOPES", "What the new one may do, instead of what the old one may.", false},
+	{.name = NULL},
+};
+static const char *const ROTATE_EXAMPLES[] = {
+	"farebox keys rotate fbx_1a2b3c4d",
+	"farebox keys rotate fbx_1a2b3c4d --scopes call",
+	NULL,
+};
 
 static const struct command CREATE = {
 	.name = "create",
 	.summary = "Makes an API key and prints it, this once.",
+	.text = "With the scope call a key runs paid tools and reads the wallet; that is all a key "
+		"may do without\n--scopes. billing is for buying tokens, preferences and keys, "
+		"admin "
+		"for other orgs. None of them\nincludes another.",
 	.examples = CREATE_EXAMPLES,
 	.options = CREATE_OPTIONS,
 	.run = run_create,
@@ -381,9 +473,9 @@ static const struct command ROTATE = {
 	.name = "rotate",
 	.summary = "Puts a new key in the place of one, which is revoked; prints it, this once.",
 	.text = "KEY is the id or the prefix that 'farebox keys list' shows. The label stays, and "
-		"so do its limits and "
-		"what was\nspent of them.",
+		"so do its scopes,\nits limits and what was spent of them.",
 	.examples = ROTATE_EXAMPLES,
+	.options = ROTATE_OPTIONS,
 	.operands = {"KEY"},
 	.operands_required = 1,
 	.run = run_rotate,

@@ -107,7 +107,8 @@ static bool take_option(struct cli *cli, int found, char **argv, int *status)
 		return true;
 	}
 	if (found >= FIRST_OF_SPEC) {
-		*status = take_value(cli, &specs[found - FIRST_OF_SPEC], optarg);
+		/* A switch that is there has no text, which is something else than none. */
+		*status = take_value(cli, &specs[found - FIRST_OF_SPEC], optarg ? optarg : "");
 		return *status == CLI_OK;
 	}
 	if (found == COMMON_HELP) {

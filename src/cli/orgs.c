@@ -12,6 +12,7 @@ static void emit_org(struct emit *e, const struct org_view *org, const struct wa
 	emit_key_id(e, "id", "org", org->id);
 	emit_key_text(e, "name", org->name);
 	emit_key_text(e, "email", org->email);
+	emit_key_bool(e, "default", org->is_default);
 	emit_key(e, "created");
 	emit_walltime(e, org->created);
 	emit_key_tokens(e, "tokens", view->available);
@@ -38,11 +39,24 @@ static bool check_email(struct cli *cli, const char *email)
 	return false;
 }
 
-static bool check_options(struct cli *cli, const char *name, const char *email)
+static bool check_name(struct cli *cli, const char *name)
 {
+	const char *fault;
+
 	if (!cli_check_text(cli, "name", name, ORG_NAME_BYTES_MAX))
 		return false;
-	return !email || check_email(cli, email);
+	fault = org_name_fault(name);
+	if (fault)
+		(void)cli_usage(cli, &(struct usage_fault){.option = "name"}, "%s", fault);
+	return !fault;
+}
+
+static int refuse_taken(struct cli *cli, const char *name)
+{
+	return cli_fail_field(cli, "--name", "'farebox orgs list' shows them.",
+			      "there is an org '%s' already, or one that differs in the case of "
+			      "letters only",
+			      name);
 }
 
 static void print_org(const struct cli *cli, const struct org_view *org,
@@ -81,7 +95,7 @@ static int run_create(struct cli *cli)
 	struct cmd_result result;
 	struct wallet_cmd *cmd;
 
-	if (!check_options(cli, name, email))
+	if (!check_name(cli, name) || (email && !check_email(cli, email)))
 		return CLI_USAGE;
 	if (!cli_db(cli))
 		return CLI_FAILED;
@@ -93,8 +107,7 @@ static int run_create(struct cli *cli)
 	if (!cli_submit(cli, cmd, &result))
 		return CLI_FAILED;
 	if (result.outcome == WALLET_DUPLICATE)
-		return cli_fail_field(cli, "--name", "'farebox orgs list' shows them.",
-				      "there is an org '%s' already", name);
+		return refuse_taken(cli, name);
 	CHECK(result.outcome == WALLET_OK);
 	org.created = result.now;
 	org.name = xstrdup(name);
@@ -113,8 +126,7 @@ static void print_email(const struct cli *cli, const struct org_view *org,
 		print_org(cli, org, view);
 	else
 		cli_note("invoices of %s go to %s", org->name, org->email);
-	if (configured && strcmp(org->name, app_default_org(cli->app)) == 0 &&
-	    strcmp(configured, org->email) != 0)
+	if (configured && org->is_default && strcmp(configured, org->email) != 0)
 		cli_note("but while farebox.json has org.email, %s is used for this org",
 			 configured);
 }
@@ -144,6 +156,61 @@ static int run_email(struct cli *cli)
 		print_email(cli, &org, &result.after);
 		status = CLI_OK;
 	}
+	org_view_finish(&org);
+	return status;
+}
+
+static void print_renamed(const struct cli *cli, const struct org_view *org, const char *old,
+			  const struct wallet_view *view)
+{
+	if (cli->wants_json)
+		print_org(cli, org, view);
+	else
+		cli_note("%s is called %s now", old, org->name);
+	if (app_org_is_configured(cli->app, old) && !app_org_is_configured(cli->app, org->name))
+		cli_note("but farebox.json still has '%s' in orgs: put the new name there, too",
+			 old);
+}
+
+/* What stands in the store: the wallet sees to it that the default org has the configured name. */
+static int rename_org(struct cli *cli, struct org_view *org, const char *name)
+{
+	const char *configured = app_default_name(cli->app);
+	CLEANUP(free_charp) char *old = NULL;
+	struct cmd_result result;
+	struct wallet_cmd *cmd;
+
+	if (org->is_default && configured && strcmp(name, configured) != 0)
+		return cli_fail_field(cli, "--name",
+				      "Change org.name there; the store follows with its next use.",
+				      "the default org is called '%s' by org.name in farebox.json",
+				      configured);
+	cmd = wallet_cmd_create(WALLET_OP_ORG_RENAME, (struct caller){.org = org->id});
+	cmd->name = xstrdup(name);
+	if (!cli_submit(cli, cmd, &result))
+		return CLI_FAILED;
+	if (result.outcome == WALLET_DUPLICATE)
+		return refuse_taken(cli, name);
+	CHECK(result.outcome == WALLET_OK); /* orgs are never taken away */
+	old = org->name;
+	org->name = xstrdup(name);
+	print_renamed(cli, org, old, &result.after);
+	return CLI_OK;
+}
+
+static int run_rename(struct cli *cli)
+{
+	const char *name = cli_value(cli, "name");
+	struct org_view org = {.name = NULL};
+	int status = CLI_FAILED;
+	struct db *db;
+
+	if (!check_name(cli, name))
+		return CLI_USAGE;
+	db = cli_db(cli);
+	if (!db || !cli_find_org(cli, db, cli_value(cli, "org"), &org, &status))
+		return status;
+	status = rename_org(cli, &org, name);
 	org_view_finish(&org);
 	return status;
 }
@@ -258,7 +325,25 @@ static const struct command EMAIL = {
 	.run = run_email,
 };
 
-static const struct command *const COMMANDS[] = {&CREATE, &EMAIL, &LIST, NULL};
+static const struct option_spec RENAME_OPTIONS[] = {
+	{"org", "ORG", "Name or id of the org.", true},
+	{"name", "NAME", "What it is called from now on.", true},
+	{.name = NULL},
+};
+static const char *const RENAME_EXAMPLES[] = {"farebox orgs rename --org acme --name apex", NULL};
+
+static const struct command RENAME = {
+	.name = "rename",
+	.summary = "Gives an org another name; its wallet, keys and id stay.",
+	.text = "Prices and limits in farebox.json go by the name: change it there, too. The "
+		"default "
+		"org follows\norg.name of farebox.json by itself, where that is set.",
+	.examples = RENAME_EXAMPLES,
+	.options = RENAME_OPTIONS,
+	.run = run_rename,
+};
+
+static const struct command *const COMMANDS[] = {&CREATE, &EMAIL, &LIST, &RENAME, NULL};
 
 const struct command COMMAND_ORGS = {
 	.name = "orgs",

@@ -46,21 +46,38 @@ static bool has_waited(void *arg)
 	return *(const bool *)arg;
 }
 
-void cli_await_tools(struct cli *cli, const char *name)
+/* Returns what the caller of a list may do. Hosts get a list without what is slow to start; here
+ * there is time to wait for it. */
+static unsigned await(struct cli *cli, const char *name, const char *key)
 {
 	struct boottime until = boottime_after(clock_boot(), UPSTREAM_START_MS + CLI_SLACK_MS);
 	struct tools_wait wait = {.tools = NULL};
-	bool is_over = false;
+	unsigned scopes = 0;
+	bool is_first = true, is_over = false;
 
-	/* Hosts get a list without what is slow to start; here there is time to wait for it. */
-	while (!tools_await(app_tools(cli->app), slice_of(name), &wait, on_waited, &is_over)) {
+	while (!tools_await(app_tools(cli->app), slice_of(name), is_first ? key : NULL, &wait,
+			    on_waited, &is_over)) {
 		bool is_reached = app_run_until(cli->app, has_waited, &is_over, until);
 
 		tools_wait_cancel(&wait);
+		if (is_first)
+			scopes = wait.scopes;
+		is_first = false;
 		if (!is_reached)
-			return;
+			return scopes;
 		is_over = false;
 	}
+	return is_first ? wait.scopes : scopes;
+}
+
+void cli_await_tool(struct cli *cli, const char *name)
+{
+	(void)await(cli, name, NULL);
+}
+
+unsigned cli_await_list(struct cli *cli)
+{
+	return await(cli, "", app_api_key(cli->app));
 }
 
 static int refuse_unknown(struct cli *cli, const char *name, const char *operand)
@@ -85,7 +102,7 @@ const struct tool *cli_find_tool(struct cli *cli, const char *name, const char *
 {
 	const struct tool *tool;
 
-	cli_await_tools(cli, name);
+	cli_await_tool(cli, name);
 	tool = tools_find(app_tools(cli->app), slice_of(name));
 	if (!tool)
 		*out_status = refuse_unknown(cli, name, operand);
@@ -252,7 +269,10 @@ void cli_print_cost(const struct tool *tool, const struct tool_reply *reply)
 
 int cli_call_own(struct cli *cli, const char *tool, struct slice arguments, json_t **out)
 {
-	static const struct tool_options OPTIONS = {.client_name = "farebox-cli"};
+	static const struct tool_options OPTIONS = {
+		.client_name = "farebox-cli",
+		.is_operator = true,
+	};
 	CLEANUP(edge_decref) json_t *object = NULL;
 	struct tool_reply reply;
 	struct err err = ERR_INIT;
@@ -393,27 +413,61 @@ int cli_fail_read(struct cli *cli, struct db *db)
 	return fail_store(cli, wallet_is_broken(app_wallet(cli->app)), db_error(db));
 }
 
+static bool find_default(struct cli *cli, struct db *db, struct org_view *out, int *out_status)
+{
+	const char *trouble = wallet_default_trouble(app_wallet(cli->app));
+	bool is_there = false;
+
+	if (*trouble)
+		*out_status = cli_fail_field(cli, "--org", "Or name the org that is meant.", "%s",
+					     trouble);
+	else if (org_find_default(db, &is_there, out) != DB_OK)
+		*out_status = cli_fail_read(cli, db);
+	else
+		CHECK(is_there); /* since the store is open */
+	return is_there;
+}
+
+/* An org that was made when that was allowed is called as another one's id. */
+static int refuse_ambiguous(struct cli *cli, const struct org_view *named)
+{
+	CLEANUP(free_charp) char *hint = NULL;
+	char id[ID_TEXT_SIZE];
+
+	id_text("org", named->id, id);
+	hint = xasprintf("Give the one of that name another: 'farebox orgs rename --org %s --name "
+			 "NAME'.",
+			 id);
+	return cli_fail_field(cli, "--org", hint,
+			      "'%s' is the id of one org and the name of another", named->name);
+}
+
 bool cli_find_org(struct cli *cli, struct db *db, const char *name, struct org_view *out,
 		  int *out_status)
 {
-	bool is_there = false;
+	struct org_view by_id = {.name = NULL};
+	bool is_there = false, is_id = false;
 	enum db_status status;
 	struct id id;
 
-	status = org_find_by_name(db, name ? name : app_default_org(cli->app), &is_there, out);
-	if (status == DB_OK && !is_there && name && id_parse("org", slice_of(name), &id))
-		status = org_find(db, id, &is_there, out);
-	if (status != DB_OK) {
-		*out_status = cli_fail_read(cli, db);
-		return false;
+	if (!name)
+		return find_default(cli, db, out, out_status);
+	status = org_find_by_name(db, name, &is_there, out);
+	if (status == DB_OK && id_parse("org", slice_of(name), &id))
+		status = org_find(db, id, &is_id, &by_id);
+	if (status == DB_OK && is_there != is_id) {
+		if (is_id)
+			*out = by_id;
+		return true;
 	}
-	if (!is_there) {
-		*out_status = cli_fail_field(cli, "--org", "'farebox orgs list' shows them.",
-					     "there is no org '%s'",
-					     name ? name : app_default_org(cli->app));
-		return false;
-	}
-	return true;
+	*out_status = status != DB_OK ? cli_fail_read(cli, db)
+		      : is_there      ? refuse_ambiguous(cli, out)
+				 : cli_fail_field(cli, "--org", "'farebox orgs list' shows them.",
+						  "there is no org '%s'", name);
+	if (is_there)
+		org_view_finish(out);
+	org_view_finish(&by_id);
+	return false;
 }
 
 struct settling {

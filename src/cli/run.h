@@ -13,8 +13,10 @@
 /* The app, built when it is first asked for. NULL: told; the status is CLI_FAILED. */
 struct app *cli_app(struct cli *cli);
 
-/* Waits, within bounds, until upstreams have listed their tools, or that of the name; "": all. */
-void cli_await_tools(struct cli *cli, const char *name);
+/* Waits, within bounds, until upstreams have listed the tool of the name, or all of theirs; then it
+ * is known, too, what the caller of the list may do. */
+void cli_await_tool(struct cli *cli, const char *name);
+unsigned cli_await_list(struct cli *cli);
 
 /* Looks a tool up. NULL: told, with a suggestion when there is none, or with the reason why its
  * upstream does not offer it now; *out_status is the exit status. */

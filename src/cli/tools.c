@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static void print_listings(const struct cli *cli, const struct tools *tools)
+static void print_listings(const struct cli *cli, const struct tools *tools, unsigned scopes)
 {
 	struct buf json = BUF_INIT;
 	struct emit e;
@@ -16,8 +16,10 @@ static void print_listings(const struct cli *cli, const struct tools *tools)
 	emit_object(&e);
 	emit_key(&e, "tools");
 	emit_array(&e);
-	for (size_t i = 0; i < tools_count(tools); i++)
-		emit_raw(&e, tool_listing(tools_at(tools, i)));
+	for (size_t i = 0; i < tools_count(tools); i++) {
+		if (tool_is_for(tools_at(tools, i), scopes))
+			emit_raw(&e, tool_listing(tools_at(tools, i)));
+	}
 	emit_array_end(&e);
 	emit_object_end(&e);
 	emit_done(&e);
@@ -82,15 +84,16 @@ static int run(struct cli *cli)
 	};
 	CLEANUP(edge_decref) json_t *balance = NULL;
 	const struct tools *tools;
+	unsigned scopes;
 	struct table *t;
 	int status;
 
 	if (!cli_app(cli))
 		return CLI_FAILED;
-	cli_await_tools(cli, "");
+	scopes = cli_await_list(cli);
 	tools = app_tools(cli->app);
 	if (cli->wants_json) {
-		print_listings(cli, tools);
+		print_listings(cli, tools, scopes);
 		return CLI_OK;
 	}
 	/* The store is asked only where somebody has prices of their own. */
@@ -100,8 +103,10 @@ static int run(struct cli *cli)
 			return status;
 	}
 	t = table_create(COLUMNS, ARRAY_LEN(COLUMNS), true);
-	for (size_t i = 0; i < tools_count(tools); i++)
-		add_row(t, tools_at(tools, i), balance);
+	for (size_t i = 0; i < tools_count(tools); i++) {
+		if (tool_is_for(tools_at(tools, i), scopes))
+			add_row(t, tools_at(tools, i), balance);
+	}
 	table_print(t);
 	return CLI_OK;
 }
@@ -115,8 +120,9 @@ static const char *const EXAMPLES[] = {
 const struct command COMMAND_TOOLS = {
 	.name = "tools",
 	.summary = "Lists the tools and what a call of each costs.",
-	.text = "The prices are those of the caller's org. With --json it prints the tools whole, "
-		"as MCP's\ntools/list does, with the prices for everybody.",
+	.text = "Of a caller with FAREBOX_API_KEY only those that the key may use. The prices are "
+		"those of the\ncaller's org. With --json it prints the tools whole, as MCP's "
+		"tools/list does, with the prices\nfor everybody.",
 	.examples = EXAMPLES,
 	.run = run,
 };

@@ -79,7 +79,7 @@ static void tools_list(struct mcp_session *s, struct request *r)
 		return;
 	s->has_listed = true;
 	reply_begin(s, r->m->id, false, &e);
-	emit_tools_page(&e, s->config.tools, first);
+	emit_tools_page(&e, s->config.tools, first, r->scopes);
 	reply_end(s, r->batch, false, (struct slice){.len = 0}, &e);
 }
 

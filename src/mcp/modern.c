@@ -40,7 +40,7 @@ static void tools_list(struct mcp_session *s, struct request *r)
 	    !tools_page_check(s, r, &first))
 		return;
 	reply_begin(s, r->m->id, true, &e);
-	emit_tools_page(&e, s->config.tools, first);
+	emit_tools_page(&e, s->config.tools, first, r->scopes);
 	/* Prices depend on the caller. */
 	emit_cache(&e, tools_may_change(s->config.tools) ? CHANGING_TTL_MS : TOOLS_TTL_MS,
 		   "private");

@@ -106,7 +106,7 @@ void emit_server_words(struct emit *e, const struct mcp_session *s)
 		"its price, and a call that fails is not charged. get_token_balance tells what "
 		"is left. When a call is refused for insufficient credits, top up with "
 		"buy_tokens, or with top_up_credits, which returns a payment link for the "
-		"user, and call again.");
+		"user, and call again; where these tools are not offered, ask the user.");
 }
 
 bool tools_page_check(struct mcp_session *s, const struct request *r, size_t *out_first)
@@ -125,15 +125,18 @@ bool tools_page_check(struct mcp_session *s, const struct request *r, size_t *ou
 	return true;
 }
 
-void emit_tools_page(struct emit *e, const struct tools *tools, size_t first)
+/* Of the tools of a page those that are the caller's: a cursor is a place in the whole registry. */
+void emit_tools_page(struct emit *e, const struct tools *tools, size_t first, unsigned scopes)
 {
 	size_t count = tools_count(tools);
 	size_t end = count - first > TOOLS_PER_PAGE ? first + TOOLS_PER_PAGE : count;
 
 	emit_key(e, "tools");
 	emit_array(e);
-	for (size_t i = first; i < end; i++)
-		emit_raw(e, tool_listing(tools_at(tools, i)));
+	for (size_t i = first; i < end; i++) {
+		if (tool_is_for(tools_at(tools, i), scopes))
+			emit_raw(e, tool_listing(tools_at(tools, i)));
+	}
 	emit_array_end(e);
 	if (end < count) {
 		char cursor[24];

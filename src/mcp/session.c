@@ -96,6 +96,7 @@ static void on_waited(void *arg)
 		.params = m.params,
 		.meta = json_object_get(m.params, "_meta"),
 		.is_modern = entry->is_modern,
+		.scopes = entry->wait.scopes,
 		.received = entry->received,
 		.has_waited = true,
 	};
@@ -113,12 +114,14 @@ static void on_waited(void *arg)
 
 bool session_defer(struct mcp_session *s, struct request *r, struct slice name, request_fn *handle)
 {
+	const char *key = name.len ? NULL : s->config.api_key; /* only a list is a caller's */
 	struct inflight *entry;
 
-	if (r->has_waited || !tools_may_change(s->config.tools))
+	if (r->has_waited || (!key && !tools_may_change(s->config.tools)))
 		return false;
 	entry = session_track(s, r, false);
-	if (tools_await(s->config.tools, name, &entry->wait, on_waited, entry)) {
+	if (tools_await(s->config.tools, name, key, &entry->wait, on_waited, entry)) {
+		r->scopes = entry->wait.scopes;
 		/* As if it had not been tracked. */
 		r->m->id = entry->id;
 		entry->id = NULL;
@@ -251,7 +254,12 @@ static void take_request(struct mcp_session *s, struct rpc_message *m, struct mc
 {
 	const json_t *meta = json_object_get(m->params, "_meta");
 	struct request r = {
-		.m = m, .batch = batch, .params = m->params, .received = loop_now(s->config.loop)};
+		.m = m,
+		.batch = batch,
+		.params = m->params,
+		.scopes = SCOPES_LOCAL,
+		.received = loop_now(s->config.loop),
+	};
 
 	if (json_is_object(meta))
 		r.meta = meta;

@@ -49,8 +49,9 @@ struct request {
 	const json_t *params;    /* NULL for none */
 	const json_t *meta;      /* params._meta, an object; NULL for none */
 	bool is_modern;
+	unsigned scopes; /* of the caller, as a list is for him */
 	struct boottime received;
-	bool has_waited; /* for upstreams, once */
+	bool has_waited; /* for upstreams and for scopes, once */
 };
 
 typedef void request_fn(struct mcp_session *s, struct request *r);
@@ -74,7 +75,8 @@ void call_request(struct mcp_session *s, struct request *r);
 /* session.c: a new entry for the request, which gives it its id. */
 struct inflight *session_track(struct mcp_session *s, struct request *r, bool is_listen);
 /* A request that cannot be answered before upstreams have listed their tools, or that of the name
- * (empty: all): true when it waits; handle is called with it anew. */
+ * (empty: all, and what the caller may do is known): true when it waits; handle is called with it
+ * anew. */
 MUST_USE bool session_defer(struct mcp_session *s, struct request *r, struct slice name,
 			    request_fn *handle);
 /* Takes an entry out: no reply is owed any more. The entry stays the caller's. */
@@ -108,6 +110,6 @@ void emit_server_words(struct emit *e, const struct mcp_session *s);
 /* Writes "tools" and, where there are more, "nextCursor". False: the cursor is none of ours, and an
  * error has been sent. */
 MUST_USE bool tools_page_check(struct mcp_session *s, const struct request *r, size_t *out_first);
-void emit_tools_page(struct emit *e, const struct tools *tools, size_t first);
+void emit_tools_page(struct emit *e, const struct tools *tools, size_t first, unsigned scopes);
 
 #endif

@@ -515,6 +515,7 @@ static void on_held(struct wallet_cmd *cmd)
 		return;
 	case WALLET_GONE:
 	case WALLET_DUPLICATE:
+	case WALLET_FORBIDDEN:
 		break;
 	}
 	die("hold ended with %d", (int)cmd->outcome);

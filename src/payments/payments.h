@@ -125,7 +125,7 @@ struct payments_config {
 	const char *stripe_key;
 	const char *stripe_api_base; /* NULL: Stripe's own */
 	/* The default org's address is the configuration's, whatever the store says; borrowed. */
-	const char *default_org, *default_email;
+	const char *default_email;
 	const char *return_url;    /* where Stripe's pages lead back to; NULL: nowhere of ours */
 	bool meter;                /* usage and credit are mirrored at Stripe's meter */
 	int64_t meter_interval_ms; /* how soon after a use; 0: MIRROR_MS */

@@ -127,14 +127,6 @@ static bool facts_step(struct wallet_query *query, struct db *db)
 	return true;
 }
 
-static bool is_default_org(const struct stripe_flow *f)
-{
-	const struct stripe_gateway *g = f->g;
-
-	return g->default_org && f->facts.org_name &&
-	       strcmp(g->default_org, f->facts.org_name) == 0;
-}
-
 static void facts_done(struct wallet_query *query)
 {
 	struct stripe_flow *f = container_of(query, struct stripe_flow, query);
@@ -143,7 +135,7 @@ static void facts_done(struct wallet_query *query)
 		flow_end(f, GATEWAY_UNKNOWN, NULL);
 		return;
 	}
-	if (f->g->default_email && is_default_org(f)) {
+	if (f->g->default_email && f->facts.is_default_org) {
 		free(f->facts.email);
 		f->facts.email = xstrdup(f->g->default_email);
 	}

@@ -22,7 +22,7 @@ struct stripe_gateway {
 	struct wallet *wallet;
 	struct stripe *stripe;
 	char *return_url;
-	const char *default_org, *default_email;
+	const char *default_email;
 	bool is_live;
 	struct walltime (*now)(void *arg);
 	void *now_arg;

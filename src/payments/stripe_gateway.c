@@ -65,7 +65,6 @@ struct gateway *stripe_gateway_create(struct loop *loop, struct http *http, stru
 	s->wallet = wallet;
 	s->stripe = stripe;
 	s->return_url = config->return_url ? xstrdup(config->return_url) : NULL;
-	s->default_org = config->default_org;
 	s->default_email = config->default_email;
 	s->is_live = mode == STRIPE_MODE_LIVE;
 	s->now = config->now;

@@ -248,6 +248,7 @@ enum db_status stripe_facts_read(struct db *db, const char *gateway, struct id o
 		status = org_find(db, org, &is_there, &view);
 	if (status == DB_OK && is_there) {
 		replace(&out->org_name, view.name);
+		out->is_default_org = view.is_default;
 		replace(&out->email, view.email);
 	}
 	org_view_finish(&view);

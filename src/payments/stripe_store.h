@@ -39,6 +39,7 @@ struct customer_keep *customer_keep_create(const char *gateway, struct id org, c
 /* What is known before a request is made. Texts are owned; NULL: none. */
 struct stripe_facts {
 	char *org_name, *email;
+	bool is_default_org;
 	char *customer, *customer_email;
 	int64_t attempt; /* of the customer's creation; 0: none yet */
 	/* Requests of the payment that were kept. */

@@ -172,7 +172,7 @@ static void check_balance_start(struct tool_call *call)
 
 const struct tool_entry TOOLS_BALANCE[] = {
 	{.name = "ping", .needs_no_org = true, .start = ping_start},
-	{.name = "get_token_balance", .start = token_balance_start},
-	{.name = "check_balance", .start = check_balance_start},
+	{.name = "get_token_balance", .scope = SCOPE_CALL, .start = token_balance_start},
+	{.name = "check_balance", .scope = SCOPE_CALL, .start = check_balance_start},
 	{.name = NULL},
 };

@@ -436,9 +436,9 @@ static void invoices_start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_BILLING[] = {
-	{.name = "buy_tokens", .start = buy_start},
-	{.name = "top_up_credits", .start = top_up_start},
-	{.name = "billing_portal", .start = portal_start},
-	{.name = "list_invoices", .start = invoices_start},
+	{.name = "buy_tokens", .scope = SCOPE_BILLING, .start = buy_start},
+	{.name = "top_up_credits", .scope = SCOPE_BILLING, .start = top_up_start},
+	{.name = "billing_portal", .scope = SCOPE_BILLING, .start = portal_start},
+	{.name = "list_invoices", .scope = SCOPE_CALL, .start = invoices_start},
 	{.name = NULL},
 };

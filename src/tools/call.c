@@ -148,6 +148,28 @@ void tool_call_bad_field(struct tool_call *call, const char *field, const char *
 	tool_call_error(call, &error);
 }
 
+bool tool_call_may(const struct tool_call *call, enum scope scope)
+{
+	return !scope || call->caller.scopes & scope;
+}
+
+void tool_call_forbid(struct tool_call *call, enum scope lacking)
+{
+	struct tool_error error;
+	struct emit e;
+
+	tool_error_init(&error, ERROR_FORBIDDEN);
+	tool_error_message(&error, "The key lacks the scope %s, which this call of %s needs.",
+			   scope_name(lacking), call->tool->name);
+	tool_error_hint(&error,
+			"Nothing was done, and a retry does not help. Ask the user, or the "
+			"operator for a key that has the scope %s: 'farebox keys create --scopes'.",
+			scope_name(lacking));
+	emit_init(&e, &error.members);
+	emit_key_text(&e, "scope", scope_name(lacking));
+	tool_call_error(call, &error);
+}
+
 struct tool_call *tool_call_of(struct wallet_query *query)
 {
 	return container_of(query, struct tool_call, query);
@@ -179,13 +201,32 @@ void tool_call_end_cancelled(struct tool_call *call)
 	tool_call_error(call, &error);
 }
 
+/* The one place where it is decided who may call what. */
+static bool is_allowed(const struct tool_call *call, enum scope *out_lacking)
+{
+	const struct tool_entry *entry = call->tool->entry;
+
+	*out_lacking = entry->scope;
+	if (!tool_call_may(call, entry->scope))
+		return false;
+	*out_lacking = entry->needs_also ? entry->needs_also(call) : 0;
+	return tool_call_may(call, *out_lacking);
+}
+
 static void run(struct tool_call *call)
 {
 	struct schema_fault fault;
+	enum scope lacking;
 
 	/* While its caller was looked up. What cannot be stopped is run all the same. */
 	if (call->is_cancelled && call->tool->entry->cancel) {
 		tool_call_end_cancelled(call);
+		return;
+	}
+	if (!call->is_keyed)
+		call->caller.scopes = call->options.is_operator ? SCOPES_ALL : SCOPES_LOCAL;
+	if (!is_allowed(call, &lacking)) {
+		tool_call_forbid(call, lacking);
 		return;
 	}
 	if (!schema_check(tool_input(call->tool), call->arguments, &fault)) {
@@ -202,8 +243,6 @@ static void cache_caller(struct tools *tools, const struct tool_call *call)
 	tools->cached_is_keyed = call->is_keyed;
 	tools->cached_hash = call->key_hash;
 	tools->cached = call->caller;
-	free(tools->cached_org_name);
-	tools->cached_org_name = call->org_name ? xstrdup(call->org_name) : NULL;
 }
 
 /* Only a default org is there for ever; a key may be revoked between two calls. A paid call looks
@@ -213,12 +252,13 @@ static bool take_cached_caller(const struct tools *tools, struct tool_call *call
 	if (!tools->has_cached || tools->cached_is_keyed != call->is_keyed ||
 	    tools->cached_opening != wallet_openings(tools->config.wallet))
 		return false;
+	/* Prices go by the name of the org, which may have another since. */
+	if (tools->config.has_org_prices)
+		return false;
 	if (call->is_keyed &&
 	    (!call->tool->priced || !digest_eq(&tools->cached_hash, &call->key_hash)))
 		return false;
 	call->caller = tools->cached;
-	if (tools->cached_org_name)
-		call->org_name = xstrdup(tools->cached_org_name);
 	return true;
 }
 
@@ -231,8 +271,10 @@ static bool auth_step(struct wallet_query *query, struct db *db)
 	if (call->is_keyed) {
 		if (key_find_by_hash(db, &call->key_hash, &found, &call->caller) != DB_OK)
 			query->is_failed = true;
-	} else if (org_find_by_name(db, call->tools->config.default_org, &found, &org) != DB_OK) {
+	} else if (org_find_default(db, &found, &org) != DB_OK) {
 		query->is_failed = true;
+	} else if (*wallet_default_trouble(call->tools->config.wallet)) {
+		found = false;
 	} else if (found) {
 		call->caller = (struct caller){.org = org.id};
 	}
@@ -249,6 +291,24 @@ static bool auth_step(struct wallet_query *query, struct db *db)
 	return true;
 }
 
+/* Whoever comes without a key is not given another org than the configuration names. */
+static void refuse_caller(struct tool_call *call)
+{
+	const char *trouble = wallet_default_trouble(call->tools->config.wallet);
+	struct tool_error error;
+
+	if (call->is_keyed || !*trouble) {
+		tool_call_fail(call, ERROR_UNAUTHENTICATED);
+		return;
+	}
+	tool_error_init(&error, ERROR_STORE_UNAVAILABLE);
+	error.is_final = true;
+	tool_error_message(&error, "There is no default org: %s.", trouble);
+	tool_error_hint(&error, "Nothing was charged. The operator has to set that right, or to "
+				"give a key: FAREBOX_API_KEY.");
+	tool_call_error(call, &error);
+}
+
 static void auth_done(struct wallet_query *query)
 {
 	struct tool_call *call = tool_call_of(query);
@@ -258,7 +318,7 @@ static void auth_done(struct wallet_query *query)
 		return;
 	}
 	if (!call->has_caller) {
-		tool_call_fail(call, ERROR_UNAUTHENTICATED);
+		refuse_caller(call);
 		return;
 	}
 	cache_caller(call->tools, call);

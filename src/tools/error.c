@@ -23,6 +23,8 @@ static const struct error_kind KINDS[] = {
 	[ERROR_UNAUTHENTICATED] = {"UNAUTHENTICATED", "authentication", 401, false,
 				   "The API key is missing, unknown or revoked.",
 				   "Set FAREBOX_API_KEY to a key made by 'farebox keys create'."},
+	[ERROR_FORBIDDEN] = {"FORBIDDEN", "auth", 403, false, "This key may not do that.",
+			     "Nothing was done. Do not retry: ask the operator."},
 	[ERROR_INSUFFICIENT_CREDITS] =
 		{"INSUFFICIENT_CREDITS", "billing", 402, false,
 		 "Usage limit reached or insufficient credits",

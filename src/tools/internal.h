@@ -19,8 +19,13 @@
  * ends the call with one of the tool_call_ functions below, now or later. */
 struct tool_entry {
 	const char *name;
+	/* Who may see and call it; 0: anybody. */
+	enum scope scope;
 	/* Answers without an org when the caller gave no key. */
 	bool needs_no_org;
+	/* What such a call needs beside; the arguments are not checked yet. 0: nothing. NULL:
+	 * never. */
+	enum scope (*needs_also)(const struct tool_call *call);
 	void (*start)(struct tool_call *call);
 	/* NULL: the call runs to its end, only its reply is dropped. */
 	void (*cancel)(struct tool_call *call);
@@ -83,7 +88,10 @@ struct tools {
 	int64_t cached_opening; /* of the store: another may lie there since */
 	struct digest cached_hash;
 	struct caller cached;
-	char *cached_org_name; /* owned; NULL where names are not looked up */
+	/* The key that was looked up last for a listing. */
+	bool has_listed;
+	struct digest listed_hash;
+	unsigned listed_scopes;
 };
 
 struct tool_call {
@@ -120,9 +128,13 @@ void tool_call_fail(struct tool_call *call, enum error_code code);
  * makes the same of STORE_UNAVAILABLE. */
 void tool_error_store(const struct tools *tools, struct tool_error *error);
 void tool_call_bad_field(struct tool_call *call, const char *field, const char *text);
+void tool_call_forbid(struct tool_call *call, enum scope lacking);
 
 /* Ends a call with the error that says so. */
 void tool_call_end_cancelled(struct tool_call *call);
+
+/* The caller may do what needs the scope. */
+bool tool_call_may(const struct tool_call *call, enum scope scope);
 
 /* content[0] is the text of an object. */
 void tool_reply_structured(struct tool_reply *reply, struct slice object);

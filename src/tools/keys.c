@@ -73,10 +73,29 @@ static void reply_key(struct tool_call *call, const char *prefix, const char *la
 	buf_finish(&out);
 }
 
+/* The key that is to be replaced can do what the caller cannot: its successor would be the
+ * caller's. */
+static void refuse_rotation(struct tool_call *call)
+{
+	const struct key_call *k = call->state;
+
+	for (size_t i = 0; scope_at(i); i++) {
+		if (k->found.scopes & scope_at(i) && !tool_call_may(call, scope_at(i))) {
+			tool_call_forbid(call, scope_at(i));
+			return;
+		}
+	}
+	tool_call_fail(call, ERROR_FORBIDDEN);
+}
+
 static void on_made(struct wallet_cmd *cmd)
 {
 	struct tool_call *call = cmd->arg;
 
+	if (cmd->outcome == WALLET_FORBIDDEN) {
+		refuse_rotation(call);
+		return;
+	}
 	if (cmd->outcome != WALLET_OK) {
 		tool_call_fail(call, cmd->outcome == WALLET_UNAUTHENTICATED
 					     ? ERROR_UNAUTHENTICATED
@@ -99,6 +118,8 @@ static void make_key(struct tool_call *call)
 	cmd->label = xstrdup(k->is_found ? k->found.label : "default");
 	if (k->is_found)
 		cmd->replaces = k->found.id;
+	else
+		cmd->scopes = SCOPE_CALL;
 	cmd->deadline = call->deadline;
 	cmd->done = on_made;
 	cmd->arg = call;
@@ -118,7 +139,16 @@ static void key_done(struct wallet_query *query)
 		reply_key(call, k->found.prefix, k->found.label, k->found.created);
 		return;
 	}
-	make_key(call);
+	/* There is none to show, and showing is all that the caller may ask for. */
+	if (!tool_call_may(call, SCOPE_BILLING))
+		tool_call_forbid(call, SCOPE_BILLING);
+	else
+		make_key(call);
+}
+
+static enum scope needs_also(const struct tool_call *call)
+{
+	return json_is_true(json_object_get(call->arguments, "rotate")) ? SCOPE_BILLING : 0;
 }
 
 static void start(struct tool_call *call)
@@ -129,6 +159,6 @@ static void start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_KEYS[] = {
-	{.name = "get_api_key", .start = start},
+	{.name = "get_api_key", .scope = SCOPE_CALL, .needs_also = needs_also, .start = start},
 	{.name = NULL},
 };

@@ -170,7 +170,7 @@ static void connect_start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_LINKEDIN[] = {
-	{.name = "connect_linkedin", .start = connect_start},
-	{.name = "list_connected_linkedin_accounts", .start = list_start},
+	{.name = "connect_linkedin", .scope = SCOPE_CALL, .start = connect_start},
+	{.name = "list_connected_linkedin_accounts", .scope = SCOPE_CALL, .start = list_start},
 	{.name = NULL},
 };

@@ -52,6 +52,6 @@ static void start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_MODELS[] = {
-	{.name = "list_models", .start = start},
+	{.name = "list_models", .scope = SCOPE_CALL, .start = start},
 	{.name = NULL},
 };

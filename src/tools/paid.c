@@ -205,6 +205,7 @@ static bool paid_is_charged(const struct tool_call *call)
 
 const struct tool_entry TOOL_PAID = {
 	.name = "paid",
+	.scope = SCOPE_CALL,
 	.start = paid_start,
 	.cancel = paid_cancel,
 	.is_charged = paid_is_charged,

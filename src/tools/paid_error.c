@@ -25,10 +25,17 @@ struct microusd paid_shortfall(const struct meter_call *call)
 	return microusd_max(MICROUSD_ZERO, microusd_minus(call->needed, call->after.available));
 }
 
+/* The tools that buy tokens are there for this caller. */
+static bool may_buy(const struct meter_call *call)
+{
+	return call->caller.scopes & SCOPE_BILLING;
+}
+
 /* Of a price by model: the largest max_tokens that fits what there is, and the words for it. */
 static void affordable(const struct meter_call *call, struct microusd limit, struct emit *e,
 		       struct tool_error *error)
 {
+	const char *how = may_buy(call) ? " (buy_tokens adds to the balance)" : "";
 	char needed[MONEY_TEXT_SIZE], have[MONEY_TEXT_SIZE];
 	int64_t most;
 	bool fits;
@@ -47,15 +54,15 @@ static void affordable(const struct meter_call *call, struct microusd limit, str
 	if (fits)
 		tool_error_hint(error,
 				"Nothing was executed. This call may cost %s tokens, there are %s: "
-				"lower max_tokens to %lld, or have the limit raised (buy_tokens "
-				"adds to the balance). Do not retry it unchanged.",
-				needed, have, (long long)most);
+				"lower max_tokens to %lld, or have the limit raised%s. Do not "
+				"retry it unchanged.",
+				needed, have, (long long)most, how);
 	else
 		tool_error_hint(error,
 				"Nothing was executed. This call may cost %s tokens, there are %s: "
 				"not even its prompt and max_tokens of 1 fit. Shorten it, or have "
-				"the limit raised (buy_tokens adds to the balance).",
-				needed, have);
+				"the limit raised%s.",
+				needed, have, how);
 }
 
 static void insufficient(const struct meter_call *call, const struct open_payment *open,
@@ -70,7 +77,8 @@ static void insufficient(const struct meter_call *call, const struct open_paymen
 	emit_key_tokens(&e, "shortfall_tokens", shortfall);
 	emit_key(&e, "top_up");
 	emit_object(&e);
-	emit_key_text(&e, "tool", "buy_tokens");
+	if (may_buy(call))
+		emit_key_text(&e, "tool", "buy_tokens");
 	/* Of the page, where there is one: both are read together. */
 	emit_key_usd(&e, "amount_usd",
 		     open && open->url ? open->credit : paid_proposal(call, shortfall));
@@ -82,6 +90,10 @@ static void insufficient(const struct meter_call *call, const struct open_paymen
 	if (open && open->url)
 		tool_error_hint(error, "Nothing was executed. A payment is open: ask the user to "
 				       "pay at top_up.url, then call again.");
+	else if (!may_buy(call))
+		tool_error_hint(error, "Nothing was executed. This key buys no tokens: ask the "
+				       "user, or the operator ('farebox billing checkout'), to add "
+				       "them, then call again; do not retry before that.");
 	affordable(call, call->after.available, &e, error);
 }
 

@@ -194,8 +194,8 @@ static void set_auto_reload_start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_PREFERENCES[] = {
-	{.name = "get_billing_preferences", .start = get_start},
-	{.name = "set_billing_preferences", .start = set_preferences_start},
-	{.name = "set_auto_reload", .start = set_auto_reload_start},
+	{.name = "get_billing_preferences", .scope = SCOPE_CALL, .start = get_start},
+	{.name = "set_billing_preferences", .scope = SCOPE_BILLING, .start = set_preferences_start},
+	{.name = "set_auto_reload", .scope = SCOPE_BILLING, .start = set_auto_reload_start},
 	{.name = NULL},
 };

@@ -150,7 +150,7 @@ static void start(struct tool_call *call)
 	call->state = q;
 	call->finish = quote_finish;
 	/* One that is known already does not wait. */
-	if (tools_await(call->tools, name, &q->wait, quote_tool, call))
+	if (tools_await(call->tools, name, NULL, &q->wait, quote_tool, call))
 		quote_tool(call);
 }
 
@@ -164,6 +164,6 @@ static void cancel(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_QUOTE[] = {
-	{.name = "quote", .start = start, .cancel = cancel},
+	{.name = "quote", .scope = SCOPE_CALL, .start = start, .cancel = cancel},
 	{.name = NULL},
 };

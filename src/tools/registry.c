@@ -259,7 +259,6 @@ void tools_destroy(struct tools *tools)
 		tool_destroy(tools->retired[i]);
 	free(tools->retired);
 	free(tools->items);
-	free(tools->cached_org_name);
 	free(tools);
 }
 
@@ -320,6 +319,11 @@ size_t tools_count(const struct tools *tools)
 const struct tool *tools_at(const struct tools *tools, size_t i)
 {
 	return i < tools->count ? tools->items[i] : NULL;
+}
+
+bool tool_is_for(const struct tool *tool, unsigned scopes)
+{
+	return !tool->entry->scope || tool->entry->scope & scopes;
 }
 
 const char *tool_name(const struct tool *tool)

@@ -19,9 +19,8 @@ struct tools_config {
 	struct meter *meter;
 	struct payments *payments;
 	struct sessions *sessions;
-	const char *default_org; /* borrowed for as long as the tools live */
-	const json_t *clients;   /* the member of the configuration, borrowed; NULL for none */
-	bool needs_key;          /* a caller without a key is nobody */
+	const json_t *clients; /* the member of the configuration, borrowed; NULL for none */
+	bool needs_key;        /* a caller without a key is nobody */
 	/* Some org has prices of its own: callers' orgs are looked up by name. */
 	bool has_org_prices;
 	/* The caller's own key at a provider, by the name that its tool gives it; NULL: there is

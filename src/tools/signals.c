@@ -466,9 +466,10 @@ static bool detect_is_charged(const struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_SIGNALS[] = {
-	{.name = "set_signals_order", .start = set_order_start},
-	{.name = "get_signals_order", .start = get_order_start},
+	{.name = "set_signals_order", .scope = SCOPE_CALL, .start = set_order_start},
+	{.name = "get_signals_order", .scope = SCOPE_CALL, .start = get_order_start},
 	{.name = "detect_signal",
+	 .scope = SCOPE_CALL,
 	 .start = detect_start,
 	 .cancel = detect_cancel,
 	 .is_charged = detect_is_charged},

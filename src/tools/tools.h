@@ -65,6 +65,8 @@ struct tool_options {
 	bool carries_state;        /* the client gives back a requestState; else it does not */
 	const char *request_state; /* NULL for none; copied */
 	enum pay_answer answer;    /* of the user, to the page */
+	/* Asked on the operator's own command line: a caller without a key may do anything. */
+	bool is_operator;
 };
 
 typedef void tool_done_fn(void *arg, struct tool_reply *reply); /* reply is borrowed */
@@ -101,6 +103,8 @@ bool tools_has_org_prices(const struct tools *tools);
 /* The registry in its stable order, as tools/list prints it: one JSON object each. */
 size_t tools_count(const struct tools *tools);
 const struct tool *tools_at(const struct tools *tools, size_t i);
+/* Whether a caller with these scopes may call it, and is shown it in a list. */
+bool tool_is_for(const struct tool *tool, unsigned scopes);
 const char *tool_name(const struct tool *tool);
 struct slice tool_listing(const struct tool *tool);
 
@@ -108,9 +112,19 @@ struct slice tool_listing(const struct tool *tool);
  * Tools of upstreams come late, and may change. A list, or a tool, may be waited for: true when
  * there is nothing to wait for; else fn is called once, when that is so or after a while, unless
  * the wait is cancelled. An empty name stands for the list. Starts upstreams as needed.
+ *
+ * A list is a caller's: key is his, NULL for none, and the store is asked what it may do, which is
+ * in scopes afterwards. While the store cannot be read that is what was known before, else what a
+ * new key may do; of a key that nobody knows all, as nothing it calls is run. A tool is anybody's.
  */
 struct tools_wait {
 	struct tools *tools; /* NULL: nothing is waited for */
+	unsigned scopes;     /* of the caller of a list */
+	/* His key is being looked up. */
+	bool asks;
+	bool is_found;
+	struct digest key_hash;
+	struct wallet_query query;
 	char *name;
 	struct loop_timer timer;
 	void (*fn)(void *arg);
@@ -118,8 +132,8 @@ struct tools_wait {
 	uint64_t seen; /* the move at which it was last found to go on */
 	struct tools_wait *next, *prev;
 };
-MUST_USE bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
-			  void (*fn)(void *arg), void *arg);
+MUST_USE bool tools_await(struct tools *tools, struct slice name, const char *key,
+			  struct tools_wait *wait, void (*fn)(void *arg), void *arg);
 void tools_wait_cancel(struct tools_wait *wait); /* idle is allowed */
 /* Of a tool that is not known: false and err when it may be one of an upstream that does not run
  * (yet), which says why; true when there is no such tool. */

@@ -133,6 +133,6 @@ static void start(struct tool_call *call)
 }
 
 const struct tool_entry TOOLS_USAGE[] = {
-	{.name = "get_usage", .start = start},
+	{.name = "get_usage", .scope = SCOPE_CALL, .start = start},
 	{.name = NULL},
 };

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "tools/internal.h"
+#include "wallet/account.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,17 @@ static bool is_over(struct tools *tools, struct slice name)
 	return tools_find(tools, name) || !source->may_have(source->arg, name);
 }
 
+/* What is known without the store: a caller without a key, and a key that was looked up before. Of
+ * others no more is shown than a new key may do. */
+static unsigned known_scopes(const struct tools *tools, const char *key, struct digest hash)
+{
+	if (!key)
+		return SCOPES_LOCAL;
+	if (tools->has_listed && digest_eq(&tools->listed_hash, &hash))
+		return tools->listed_scopes;
+	return SCOPE_CALL;
+}
+
 static void fire(struct tools_wait *wait)
 {
 	void (*fn)(void *arg) = wait->fn;
@@ -43,12 +55,61 @@ static void on_time(void *arg)
 	fire(arg);
 }
 
-bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
+static bool scopes_step(struct wallet_query *query, struct db *db)
+{
+	struct tools_wait *wait = container_of(query, struct tools_wait, query);
+	unsigned scopes;
+
+	if (key_scopes_read(db, &wait->key_hash, &wait->is_found, &scopes) != DB_OK)
+		query->is_failed = true;
+	else
+		wait->scopes = wait->is_found ? scopes : SCOPES_ALL;
+	return true;
+}
+
+static void scopes_done(struct wallet_query *query)
+{
+	struct tools_wait *wait = container_of(query, struct tools_wait, query);
+	struct tools *tools = wait->tools;
+
+	wait->asks = false;
+	if (!query->is_failed && wait->is_found) {
+		tools->has_listed = true;
+		tools->listed_hash = wait->key_hash;
+		tools->listed_scopes = wait->scopes;
+	}
+	if (is_over(tools, slice_of(wait->name)))
+		fire(wait);
+}
+
+static void ask_scopes(struct tools *tools, struct tools_wait *wait)
+{
+	wait->asks = true;
+	wait->query = (struct wallet_query){
+		.step = scopes_step,
+		.done = scopes_done,
+		.deadline = boottime_after(clock_boot(), LISTING_SCOPES_MS),
+	};
+	wallet_query(tools->config.wallet, &wait->query);
+}
+
+bool tools_await(struct tools *tools, struct slice name, const char *key, struct tools_wait *wait,
 		 void (*fn)(void *arg), void *arg)
 {
-	if (is_over(tools, name))
+	bool is_ready = is_over(tools, name);
+	bool asks = !name.len && key && api_key_looks_right(slice_of(key));
+
+	*wait = (struct tools_wait){.tools = NULL};
+	if (asks)
+		wait->key_hash = api_key_hash(slice_of(key));
+	wait->scopes = key && !asks ? SCOPES_ALL : known_scopes(tools, key, wait->key_hash);
+	if (is_ready && !asks)
 		return true;
-	*wait = (struct tools_wait){.tools = tools, .fn = fn, .arg = arg};
+	wait->tools = tools;
+	wait->fn = fn;
+	wait->arg = arg;
+	if (asks)
+		ask_scopes(tools, wait);
 	wait->name = xstrndup(name.p ? name.p : "", name.len);
 	wait->next = tools->waits;
 	if (wait->next)
@@ -64,6 +125,9 @@ void tools_wait_cancel(struct tools_wait *wait)
 	if (!wait->tools)
 		return;
 	loop_timer_cancel(&wait->timer);
+	if (wait->asks)
+		wallet_query_cancel(wait->tools->config.wallet, &wait->query);
+	wait->asks = false;
 	if (wait->prev)
 		wait->prev->next = wait->next;
 	else
@@ -89,7 +153,7 @@ void tools_source_moved(struct tools *tools)
 	uint64_t move = ++tools->moves;
 
 	while (wait) {
-		if (wait->seen != move && is_over(tools, slice_of(wait->name))) {
+		if (!wait->asks && wait->seen != move && is_over(tools, slice_of(wait->name))) {
 			fire(wait);
 			wait = tools->waits;
 		} else {

@@ -9,6 +9,10 @@
 
 #define KEY_SECRET_BYTES 32
 
+#define ORG_COLUMNS                                                                                \
+	"SELECT id, name, email, created_ms, id IN (SELECT org FROM default_org) AS is_default "   \
+	"FROM org "
+
 void api_key_make(char out[API_KEY_SIZE])
 {
 	static const char DIGITS[] =
@@ -41,6 +45,34 @@ bool api_key_looks_right(struct slice key)
 	return key.len == API_KEY_SIZE - 1 && memcmp(key.p, "fbx_", 4) == 0;
 }
 
+enum scope scope_at(size_t i)
+{
+	static const enum scope SCOPES[] = {SCOPE_CALL, SCOPE_BILLING, SCOPE_ADMIN};
+
+	return i < ARRAY_LEN(SCOPES) ? SCOPES[i] : 0;
+}
+
+const char *scope_name(enum scope scope)
+{
+	switch (scope) {
+	case SCOPE_CALL:
+		return "call";
+	case SCOPE_BILLING:
+		return "billing";
+	case SCOPE_ADMIN:
+		return "admin";
+	}
+	die("scope %d", (int)scope);
+}
+
+/* Bits that a later version may have written are no scopes of ours. */
+unsigned scopes_of_row(const struct db_row *row)
+{
+	if (db_row_is_null(row, "scopes"))
+		return SCOPES_LOCAL;
+	return (unsigned)(db_row_i64(row, "scopes") & SCOPES_ALL);
+}
+
 struct key_found {
 	bool is_there;
 	struct caller caller;
@@ -53,13 +85,14 @@ static void read_caller(void *arg, const struct db_row *row)
 	f->is_there = true;
 	f->caller.key = db_row_id(row, "id");
 	f->caller.org = db_row_id(row, "org");
+	f->caller.scopes = scopes_of_row(row);
 }
 
 enum db_status key_find_by_hash(struct db *db, const struct digest *hash, bool *out_found,
 				struct caller *out)
 {
 	static const char SQL[] =
-		"SELECT id, org FROM api_key WHERE hash = $1 AND revoked_ms IS NULL";
+		"SELECT id, org, scopes FROM api_key WHERE hash = $1 AND revoked_ms IS NULL";
 	struct db_stmt *s = db_stmt(db, SQL);
 	struct key_found f = {0};
 	enum db_status status;
@@ -75,6 +108,25 @@ enum db_status key_find_by_hash(struct db *db, const struct digest *hash, bool *
 	return DB_OK;
 }
 
+enum db_status key_scopes_read(struct db *db, const struct digest *hash, bool *out_found,
+			       unsigned *out)
+{
+	static const char SQL[] = "SELECT id, org, scopes FROM api_key WHERE hash = $1";
+	struct db_stmt *s = db_stmt(db, SQL);
+	struct key_found f = {0};
+	enum db_status status;
+
+	db_bind_blob(s, hash->b, sizeof(hash->b));
+	db_queue(s, read_caller, &f);
+	status = db_flush(db);
+	if (status != DB_OK)
+		return status;
+	*out_found = f.is_there;
+	if (f.is_there)
+		*out = f.caller.scopes;
+	return DB_OK;
+}
+
 static void read_org(void *arg, const struct db_row *row)
 {
 	struct org_list *list = arg;
@@ -86,6 +138,7 @@ static void read_org(void *arg, const struct db_row *row)
 		.name = xstrdup(db_row_text(row, "name")),
 		.email = email ? xstrdup(email) : NULL,
 		.created = db_row_walltime(row, "created_ms"),
+		.is_default = db_row_bool(row, "is_default"),
 	};
 }
 
@@ -106,7 +159,7 @@ static enum db_status take_one(struct org_list *list, enum db_status status, boo
 enum db_status org_find_by_name(struct db *db, const char *name, bool *out_found,
 				struct org_view *out)
 {
-	static const char SQL[] = "SELECT id, name, email, created_ms FROM org WHERE name = $1";
+	static const char SQL[] = ORG_COLUMNS "WHERE name = $1";
 	struct db_stmt *s = db_stmt(db, SQL);
 	struct org_list list = {.count = 0};
 
@@ -117,12 +170,21 @@ enum db_status org_find_by_name(struct db *db, const char *name, bool *out_found
 
 enum db_status org_find(struct db *db, struct id id, bool *out_found, struct org_view *out)
 {
-	static const char SQL[] = "SELECT id, name, email, created_ms FROM org WHERE id = $1";
+	static const char SQL[] = ORG_COLUMNS "WHERE id = $1";
 	struct db_stmt *s = db_stmt(db, SQL);
 	struct org_list list = {.count = 0};
 
 	db_bind_id(s, id);
 	db_queue(s, read_org, &list);
+	return take_one(&list, db_flush(db), out_found, out);
+}
+
+enum db_status org_find_default(struct db *db, bool *out_found, struct org_view *out)
+{
+	static const char SQL[] = ORG_COLUMNS "WHERE id = (SELECT org FROM default_org)";
+	struct org_list list = {.count = 0};
+
+	db_queue(db_stmt(db, SQL), read_org, &list);
 	return take_one(&list, db_flush(db), out_found, out);
 }
 
@@ -136,7 +198,7 @@ void org_view_finish(struct org_view *org)
 
 enum db_status org_list_read(struct db *db, struct org_list *out)
 {
-	static const char SQL[] = "SELECT id, name, email, created_ms FROM org ORDER BY id";
+	static const char SQL[] = ORG_COLUMNS "ORDER BY id";
 
 	*out = (struct org_list){.count = 0};
 	db_queue(db_stmt(db, SQL), read_org, out);
@@ -166,6 +228,8 @@ static void read_key(void *arg, const struct db_row *row)
 		.label = xstrdup(db_row_text(row, "label")),
 		.created = db_row_walltime(row, "created_ms"),
 		.is_revoked = !db_row_is_null(row, "revoked_ms"),
+		.scopes = scopes_of_row(row),
+		.is_before_scopes = db_row_is_null(row, "scopes"),
 		.limits.has_daily = !db_row_is_null(row, "daily_microusd"),
 		.limits.has_monthly = !db_row_is_null(row, "monthly_microusd"),
 	};
@@ -184,13 +248,13 @@ static void read_key(void *arg, const struct db_row *row)
 enum db_status key_list_read(struct db *db, struct id org, struct key_list *out)
 {
 	static const char OF_ORG[] =
-		"SELECT id, org, prefix, label, created_ms, revoked_ms, daily_microusd, "
-		"monthly_microusd, rate_calls, rate_per_s FROM api_key "
+		"SELECT id, org, prefix, label, created_ms, revoked_ms, scopes, "
+		"daily_microusd, monthly_microusd, rate_calls, rate_per_s FROM api_key "
 		"LEFT JOIN key_limit ON key_limit.key = coalesce(root, id) "
 		"WHERE org = $1 ORDER BY id DESC";
 	static const char ALL[] =
-		"SELECT id, org, prefix, label, created_ms, revoked_ms, daily_microusd, "
-		"monthly_microusd, rate_calls, rate_per_s FROM api_key "
+		"SELECT id, org, prefix, label, created_ms, revoked_ms, scopes, "
+		"daily_microusd, monthly_microusd, rate_calls, rate_per_s FROM api_key "
 		"LEFT JOIN key_limit ON key_limit.key = coalesce(root, id) ORDER BY id DESC";
 	struct db_stmt *s = db_stmt(db, id_is_none(org) ? ALL : OF_ORG);
 

@@ -17,6 +17,11 @@ void api_key_make(char out[API_KEY_SIZE]);
 struct digest api_key_hash(struct slice key);
 MUST_USE bool api_key_looks_right(struct slice key);
 
+/* "call", "billing", "admin", as commands and errors say them. */
+const char *scope_name(enum scope scope);
+/* All of them, in the order of their values; what i is past the last is 0. */
+enum scope scope_at(size_t i);
+
 struct key_view {
 	struct id id;
 	struct id org;
@@ -24,7 +29,9 @@ struct key_view {
 	char *label; /* owned by the list */
 	struct walltime created;
 	bool is_revoked;
-	struct key_limits limits; /* passed on by rotation */
+	struct key_limits limits; /* passed on by rotation, as are scopes */
+	unsigned scopes;
+	bool is_before_scopes; /* it was made when there were none */
 };
 
 struct org_view {
@@ -32,15 +39,25 @@ struct org_view {
 	char *name;
 	char *email; /* NULL = none */
 	struct walltime created;
+	bool is_default; /* it serves callers without a key */
 };
 
-/* Each is DB_OK with *out_found false when there is none. */
+/* What is wrong with a name for an org, as static text that goes behind "NAME: "; NULL: nothing. It
+ * is to be UTF-8. */
+const char *org_name_fault(const char *name);
+
+/* Each is DB_OK with *out_found false when there is none. A revoked key is none. */
 MUST_USE enum db_status key_find_by_hash(struct db *db, const struct digest *hash, bool *out_found,
 					 struct caller *out);
+/* What a key may do or, when it is revoked, might. */
+MUST_USE enum db_status key_scopes_read(struct db *db, const struct digest *hash, bool *out_found,
+					unsigned *out);
 MUST_USE enum db_status org_find_by_name(struct db *db, const char *name, bool *out_found,
 					 struct org_view *out);
 MUST_USE enum db_status org_find(struct db *db, struct id id, bool *out_found,
 				 struct org_view *out);
+/* The org of callers without a key; there is one as soon as a wallet has opened the store. */
+MUST_USE enum db_status org_find_default(struct db *db, bool *out_found, struct org_view *out);
 void org_view_finish(struct org_view *org);
 
 struct key_list {

@@ -247,6 +247,12 @@ static void apply(struct batch *b, struct wallet_cmd *cmd)
 	case WALLET_OP_ORG_CREATE:
 		apply_org_create(b, cmd);
 		return;
+	case WALLET_OP_ORG_DEFAULT:
+		apply_org_default(b, cmd);
+		return;
+	case WALLET_OP_ORG_RENAME:
+		apply_org_rename(b, cmd);
+		return;
 	case WALLET_OP_ORG_EMAIL:
 		apply_org_email(b, cmd);
 		return;

@@ -33,9 +33,10 @@ struct wallet {
 	struct db *db;
 	struct id_source ids;
 	struct err trouble;
-	int64_t wait_ms; /* for other processes, in one turn */
-	bool is_broken;  /* the trouble does not pass by itself */
-	bool had_store;  /* no new one is made any more */
+	struct err default_trouble; /* nobody is the default org */
+	int64_t wait_ms;            /* for other processes, in one turn */
+	bool is_broken;             /* the trouble does not pass by itself */
+	bool had_store;             /* no new one is made any more */
 	int64_t openings;
 	struct witness witness;
 	bool is_doubtful; /* what was committed last may be missing in the next opening */
@@ -158,6 +159,8 @@ bool queries_run(struct wallet *w);
 void queries_fail(struct wallet *w, bool all);
 void queries_fail_all(struct wallet *w);
 
+/* account.c: the column scopes of a key. */
+unsigned scopes_of_row(const struct db_row *row);
 /* account.c: a row with all columns of the wallet table but head. */
 void wallet_view_of_row(const struct db_row *row, struct wallet_view *view);
 
@@ -177,7 +180,7 @@ struct entry_values {
 MUST_USE bool batch_entry(struct batch *b, struct row *row, const struct entry_values *e,
 			  struct digest *out_receipt);
 
-/* hold.c, credit.c, lease.c: one command each. */
+/* hold.c, credit.c, key.c, org.c, lease.c: one command each. */
 void apply_hold(struct batch *b, struct wallet_cmd *cmd);
 void apply_lookup(struct batch *b, struct wallet_cmd *cmd);
 void apply_capture(struct batch *b, struct wallet_cmd *cmd);
@@ -185,7 +188,9 @@ void apply_release(struct batch *b, struct wallet_cmd *cmd);
 void apply_grant(struct batch *b, struct wallet_cmd *cmd);
 void apply_take(struct batch *b, struct wallet_cmd *cmd);
 void apply_org_create(struct batch *b, struct wallet_cmd *cmd);
+void apply_org_default(struct batch *b, struct wallet_cmd *cmd);
 void apply_org_email(struct batch *b, struct wallet_cmd *cmd);
+void apply_org_rename(struct batch *b, struct wallet_cmd *cmd);
 void apply_key_create(struct batch *b, struct wallet_cmd *cmd);
 void apply_key_revoke(struct batch *b, struct wallet_cmd *cmd);
 void apply_preferences(struct batch *b, struct wallet_cmd *cmd);

@@ -160,6 +160,11 @@ int64_t wallet_openings(const struct wallet *w)
 	return w->openings;
 }
 
+const char *wallet_default_trouble(const struct wallet *w)
+{
+	return w->default_trouble.text;
+}
+
 const char *wallet_trouble(const struct wallet *w)
 {
 	return w->trouble.text;
@@ -335,9 +340,22 @@ static enum db_status try_batch(struct wallet *w)
 	return status;
 }
 
-/* The org of a local store, in a batch of its own. A sibling may be faster: then it ends as a
- * duplicate, and that is as well. */
-static enum db_status make_default_org(struct wallet *w)
+static void tell_default(struct wallet *w, const struct wallet_cmd *cmd)
+{
+	if (cmd->outcome == WALLET_DUPLICATE)
+		err_set(&w->default_trouble,
+			"org.name is '%s', but the default org of this store is '%s', and '%s' is "
+			"another one: set org.name to '%s', or give the other another name with "
+			"'farebox orgs rename'",
+			cmd->name, cmd->label, cmd->name, cmd->label);
+	else if (cmd->label)
+		log_info("event=org_renamed from=%s to=%s reason=%s", log_quote(cmd->label),
+			 log_quote(cmd->name), "org.name");
+}
+
+/* The org of a local store: marked, named, or made, in a batch of its own. A sibling may be faster,
+ * and then there is nothing left to do. */
+static enum db_status settle_default_org(struct wallet *w)
 {
 	struct wallet_cmd *cmd;
 	struct cmd_list kept = w->batch; /* of a store that was only opened again */
@@ -346,7 +364,7 @@ static enum db_status make_default_org(struct wallet *w)
 	if (w->is_unsure)
 		return DB_OK;
 	cmd_list_init(&w->batch);
-	cmd = wallet_cmd_create(WALLET_OP_ORG_CREATE, (struct caller){0});
+	cmd = wallet_cmd_create(WALLET_OP_ORG_DEFAULT, (struct caller){0});
 	cmd->id = wallet_new_id(w);
 	cmd->name = xstrdup(w->default_org);
 	cmd->email = w->default_email ? xstrdup(w->default_email) : NULL;
@@ -354,6 +372,8 @@ static enum db_status make_default_org(struct wallet *w)
 	cmd_list_push(&w->batch, cmd);
 	status = try_batch(w);
 	w->is_unsure = false; /* the next opening looks */
+	if (status == DB_OK)
+		tell_default(w, cmd);
 	wallet_cmd_destroy(cmd_list_pop(&w->batch));
 	w->batch = kept;
 	return status;
@@ -408,6 +428,7 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	enum db_status status;
 	bool is_there = false;
 
+	w->default_trouble = (struct err)ERR_INIT;
 	status = db_open_for(w->had_store ? DB_KEEP : DB_MAKE, w->store, wait_ms, &w->db, &err);
 	if (status == DB_OK) {
 		db_set_clocks(w->db, &w->clocks);
@@ -418,10 +439,12 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	if (status == DB_OK)
 		compare_stores(w);
 	if (status == DB_OK)
-		status = org_find_by_name(w->db, w->default_org, &is_there, &org);
+		status = org_find_default(w->db, &is_there, &org);
+	if (is_there && w->config.is_default_named && strcmp(org.name, w->default_org) != 0)
+		is_there = false;
 	org_view_finish(&org);
 	if (status == DB_OK && !is_there)
-		status = make_default_org(w);
+		status = settle_default_org(w);
 	if (status != DB_OK && w->db) {
 		err_set(&err, "%s: %s", w->store, db_error(w->db));
 		db_close(w->db);

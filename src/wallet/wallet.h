@@ -58,7 +58,9 @@ enum wallet_op {
 	WALLET_OP_GRANT, /* credits available; entry kind says why */
 	WALLET_OP_TAKE,  /* debits available, also below zero: refund, dispute, adjustment */
 	WALLET_OP_ORG_CREATE,
-	WALLET_OP_ORG_EMAIL, /* of the caller's org */
+	WALLET_OP_ORG_DEFAULT, /* see org.c; the wallet's own */
+	WALLET_OP_ORG_EMAIL,   /* of the caller's org */
+	WALLET_OP_ORG_RENAME,  /* the caller's org */
 	WALLET_OP_KEY_CREATE,
 	WALLET_OP_KEY_REVOKE,
 	WALLET_OP_PREFERENCES,
@@ -85,6 +87,7 @@ enum wallet_outcome {
 	WALLET_OVER_KEY_MONTH,
 	WALLET_RATE_LIMITED, /* cmd->retry_after_ms */
 	WALLET_LOOP,         /* the spend guard is closed: cmd->seen, cmd->retry_after_ms */
+	WALLET_FORBIDDEN,    /* more than the caller may give, or the operator allows */
 };
 
 /* A bucket of `calls` that refills evenly within per_s: so many at once, and so many again in
@@ -116,10 +119,23 @@ struct key_limits {
 	struct rate_limit rate;
 };
 
-/* Who calls. key is ID_NONE for a local caller without one. */
+/* What a key may do; none includes another. Values are stored, added up. */
+enum scope {
+	SCOPE_CALL = 1,    /* paid tools, and reading */
+	SCOPE_BILLING = 2, /* moving money, preferences, keys of its own org */
+	SCOPE_ADMIN = 4,   /* other orgs */
+};
+#define SCOPES_ALL   (SCOPE_CALL | SCOPE_BILLING | SCOPE_ADMIN)
+/* Of a caller of a local store without a key, and of keys that were made before there were scopes.
+ */
+#define SCOPES_LOCAL (SCOPE_CALL | SCOPE_BILLING)
+
+/* Who calls. key is ID_NONE for a local caller without one. scopes is for the rooms that decide
+ * what may be asked for; the wallet looks at it only where a key makes another. */
 struct caller {
 	struct id org;
 	struct id key;
+	unsigned scopes;
 };
 
 struct preferences {
@@ -195,17 +211,19 @@ struct wallet_cmd {
 	char *fact;
 	char *note; /* owned; GRANT, TAKE */
 
-	/* ORG_CREATE: name, email and starter grant in amount; ORG_EMAIL: email; KEY_*: label,
-	 * hash, prefix. */
+	/* ORG_CREATE: name, email and starter grant in amount; ORG_RENAME: name; ORG_EMAIL: email;
+	 * KEY_*: label, hash, prefix. */
 	char *name;
 	char *email;
 	char *label;
 	char *prefix;
 	struct digest hash;
-	/* KEY_CREATE: revoked in the same batch, its limits and what it used pass on; ID_NONE =
-	 * none. Else the new key has these limits. */
+	/* KEY_CREATE: revoked in the same batch, its limits and what it used pass on, and its
+	 * scopes unless there are others here; ID_NONE = none. Else the new key has these limits,
+	 * and these scopes, of which there is one at least. */
 	struct id replaces;
 	struct key_limits limits;
+	unsigned scopes;
 
 	/* PREFERENCES: the members that change. */
 	struct preferences prefs;
@@ -245,8 +263,11 @@ struct wallet_cmd {
 };
 
 struct wallet_config {
-	const char *store;           /* path or URL */
-	const char *default_org;     /* made on first use of a local store */
+	const char *store; /* path or URL */
+	/* The org of callers without a key, made on first use of a local store. A named one has
+	 * this name from then on: the store's is changed when it has another. */
+	const char *default_org;
+	bool is_default_named;
 	const char *default_email;   /* NULL = none */
 	struct microusd starter;     /* granted to a new org, once */
 	struct guard_config guard;   /* all 0: off */
@@ -300,6 +321,9 @@ bool wallet_is_idle(const struct wallet *w);
 /* Renews the lease of this process while it has holds open, and looks for leases of others that ran
  * out: to be called at least every LEASE_RENEW_MS. */
 void wallet_tick(struct wallet *w);
+/* Why there is no default org although the store is open: the name that it is to have is another's;
+ * "" when there is one. */
+const char *wallet_default_trouble(const struct wallet *w);
 /* True while the store is open. */
 bool wallet_is_open(const struct wallet *w);
 /* Another number after each opening and each time that the open store was left. */

@@ -411,7 +411,7 @@ def test_keys_live_from_create_to_revoke():
         keys = home.cli("keys", "list", "--json").json()["keys"]
         assert [(k["id"], k["label"]) for k in keys[:1]] == [(made["id"], "")], keys
         assert "api_key" not in json.dumps(keys) and first not in json.dumps(keys)
-        assert re.search(r"valid +laptop$", home.cli("keys", "list").out, re.MULTILINE)
+        assert re.search(r"valid +call +laptop$", home.cli("keys", "list").out, re.MULTILINE)
         rotated = home.cli("keys", "rotate", first[:12], "--json").json()
         assert rotated["label"] == "laptop" and rotated["api_key"] != first, rotated
         ask = ("call", "get_token_balance")

@@ -50,7 +50,7 @@ def test_200_calls_in_4_processes_cannot_pass_a_keys_limits():
         config = {"org": RICH, "tools": {"echo": echo_tool(3, delay_ms=5)}}
         wait_for_a_whole("day")
         with Home(config) as home:
-            home.env["FAREBOX_API_KEY"] = make_key(home, option, "20")
+            home.env["FAREBOX_API_KEY"] = make_key(home, option, "20", "--scopes", "call,billing")
             with servers(home, 4) as those:
                 found, errors = spread(those, "echo", 200)
                 assert found == {"ok": 6, "BUDGET_EXCEEDED": 194}, found

@@ -94,7 +94,7 @@ def kill_when_asked(home, stripe, server, method, path):
 def new_org(home, name):
     """A server for another org."""
     home.cli("orgs", "create", "--name", name, "--email", name + "@example.com")
-    key = home.cli("keys", "create", "--org", name).out.strip()
+    key = home.cli("keys", "create", "--org", name, "--scopes", "call,billing").out.strip()
     return home.server(env={"FAREBOX_API_KEY": key})
 
 

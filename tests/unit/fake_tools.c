@@ -288,6 +288,13 @@ const struct tool *tools_at(const struct tools *tools, size_t i)
 	return &tools->list[i];
 }
 
+bool tool_is_for(const struct tool *tool, unsigned scopes)
+{
+	(void)tool;
+	(void)scopes;
+	return true;
+}
+
 const char *tool_name(const struct tool *tool)
 {
 	return tool->name;
@@ -305,14 +312,15 @@ bool tools_may_change(const struct tools *tools)
 	return false;
 }
 
-bool tools_await(struct tools *tools, struct slice name, struct tools_wait *wait,
+bool tools_await(struct tools *tools, struct slice name, const char *key, struct tools_wait *wait,
 		 void (*fn)(void *arg), void *arg)
 {
 	(void)tools;
 	(void)name;
-	(void)wait;
+	(void)key;
 	(void)fn;
 	(void)arg;
+	wait->scopes = SCOPES_LOCAL;
 	return true;
 }
 

@@ -48,11 +48,12 @@ static void change(struct house *h, const char *sql)
 
 static struct wallet_cmd *key_cmd(struct house *h, struct id *out)
 {
-	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_KEY_CREATE,
-						   (struct caller){.org = h->org});
+	struct wallet_cmd *cmd = wallet_cmd_create(
+		WALLET_OP_KEY_CREATE, (struct caller){.org = h->org, .scopes = SCOPES_ALL});
 
 	*out = cmd->id = wallet_new_id(h->w);
 	memcpy(cmd->hash.b, cmd->id.b, sizeof(cmd->id.b));
+	cmd->scopes = SCOPE_CALL;
 	cmd->prefix = xstrdup("fbx_test");
 	cmd->label = xstrdup("");
 	return cmd;

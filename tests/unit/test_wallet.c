@@ -302,8 +302,8 @@ START_TEST(keys_resolve_until_they_are_revoked)
 {
 	struct wallet *w = store_wallet(store_new(), 100);
 	struct id org = store_default_org(w);
-	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_KEY_CREATE,
-						   (struct caller){.org = org});
+	struct wallet_cmd *cmd = wallet_cmd_create(
+		WALLET_OP_KEY_CREATE, (struct caller){.org = org, .scopes = SCOPES_ALL});
 	char key[API_KEY_SIZE];
 	struct caller caller;
 	struct digest hash;
@@ -314,6 +314,7 @@ START_TEST(keys_resolve_until_they_are_revoked)
 	hash = api_key_hash(slice_of(key));
 	cmd->id = wallet_new_id(w);
 	cmd->hash = hash;
+	cmd->scopes = SCOPE_CALL;
 	cmd->prefix = xstrndup(key, API_KEY_PREFIX_LEN);
 	cmd->label = xstrdup("test");
 	ck_assert_int_eq(store_run(w, cmd).outcome, WALLET_OK);

@@ -214,12 +214,13 @@ static void check_batch(struct wallet *w, struct id org, const struct model *m,
 
 static struct id make_key(struct wallet *w, struct id org, const struct model_key *limits)
 {
-	struct wallet_cmd *cmd = wallet_cmd_create(WALLET_OP_KEY_CREATE,
-						   (struct caller){.org = org});
+	struct wallet_cmd *cmd = wallet_cmd_create(
+		WALLET_OP_KEY_CREATE, (struct caller){.org = org, .scopes = SCOPES_ALL});
 	struct id id = wallet_new_id(w);
 
 	cmd->id = id;
 	memcpy(cmd->hash.b, id.b, sizeof(id.b));
+	cmd->scopes = SCOPE_CALL;
 	cmd->prefix = xstrdup("fbx_test");
 	cmd->label = xstrdup("");
 	cmd->limits.has_daily = cmd->limits.has_monthly = true;
