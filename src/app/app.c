@@ -178,6 +178,7 @@ static void create_wallet(struct app *app)
 		.starter = app->config.starter,
 		.guard = app->config.guard,
 		.watchdog = loop_watchdog(app->loop),
+		.ceilings = app->config.ceilings,
 	};
 
 	app->wallet = wallet_create(&config);

@@ -110,6 +110,35 @@ static struct guard_config read_guard(const json_t *guard)
 	};
 }
 
+/* True when there is one. */
+static bool read_ceiling(const json_t *config, struct microusd *out)
+{
+	const json_t *value = json_object_get(json_object_get(config, "budget"), "max_usd");
+	struct decimal usd;
+
+	if (value) /* the shape says that it is exact */
+		CHECK(edge_decimal(value, false, &usd) && microusd_from_usd_exact(out, usd));
+	return value != NULL;
+}
+
+static struct budget_ceilings read_ceilings(const json_t *root)
+{
+	const json_t *orgs = json_object_get(root, "orgs");
+	struct budget_ceilings c = {.count = 0};
+	struct budget_ceiling *items;
+	const char *name;
+	json_t *config;
+
+	c.has_all = read_ceiling(root, &c.all);
+	items = xarray(json_object_size(orgs) + 1, sizeof(*items));
+	json_object_foreach ((json_t *)(uintptr_t)orgs, name, config) {
+		items[c.count] = (struct budget_ceiling){.org = name};
+		c.count += read_ceiling(config, &items[c.count].usd);
+	}
+	c.orgs = items;
+	return c;
+}
+
 int64_t config_timeout_ms(const json_t *config)
 {
 	const json_t *value = json_object_get(config, "timeout_ms");
@@ -223,12 +252,13 @@ bool app_config_read(const char *path, struct app_config *out, struct err *err)
 	c.allow_private = json_is_true(json_object_get(network, "allow_private"));
 	c.contact = json_string_value(json_object_get(network, "contact"));
 	c.guard = read_guard(json_object_get(c.root, "guard"));
+	c.ceilings = read_ceilings(c.root);
 	c.has_org_prices = json_object_size(json_object_get(c.root, "orgs")) > 0;
 	read_org(json_object_get(c.root, "org"), &c);
 	read_fees(json_object_get(c.root, "fees"), &c);
 	if (!config_return_url(c.root, &c.return_url, err)) {
 		err_prefix(err, "/stripe/return_url");
-		json_decref(c.root);
+		app_config_finish(&c);
 		return false;
 	}
 	*out = c;
@@ -239,6 +269,8 @@ void app_config_finish(struct app_config *config)
 {
 	free(config->return_url);
 	config->return_url = NULL;
+	free((void *)(uintptr_t)config->ceilings.orgs);
+	config->ceilings = (struct budget_ceilings){.count = 0};
 	json_decref(config->root);
 	config->root = NULL;
 }

@@ -28,6 +28,7 @@ struct app_config {
 	bool allow_private;
 	const char *contact; /* NULL = none */
 	struct guard_config guard;
+	struct budget_ceilings ceilings; /* orgs is owned; its names are of root */
 	bool has_org_prices;
 };
 

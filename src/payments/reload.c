@@ -41,7 +41,9 @@ static void look_at(struct payments *p, struct db *db, struct id org)
 	if (!view.prefs.auto_reload_enabled ||
 	    microusd_cmp(view.available, view.prefs.auto_reload_threshold) >= 0)
 		return;
-	facts.prefs = view.prefs;
+	if (wallet_ceiling_read(p->wallet, db, &view) != DB_OK)
+		return;
+	facts.prefs = wallet_bound_prefs(&view);
 	facts.available = view.available;
 	if (reload_facts_read(db, p->gateway->name, org, now, &facts) != DB_OK)
 		return;

@@ -120,7 +120,10 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 {
 	struct reload_claim *c = container_of(rider, struct reload_claim, rider);
 	struct payment_view *p = &c->payment;
-	struct reload_facts facts = {.prefs = cmd->after.prefs, .available = cmd->after.available};
+	struct reload_facts facts = {
+		.prefs = wallet_bound_prefs(&cmd->after),
+		.available = cmd->after.available,
+	};
 	struct payment_view found = {.url = NULL};
 	bool is_there = false;
 

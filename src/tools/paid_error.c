@@ -101,22 +101,23 @@ static void over_budget(const struct meter_call *call, struct tool_error *error)
 {
 	const struct wallet_view *view = &call->after;
 	struct microusd used = microusd_plus(view->captured_month, view->held);
+	struct microusd budget = wallet_bound_prefs(view).budget_limit;
 	char limit[MONEY_TEXT_SIZE];
 	struct emit e;
 
-	usd_text_people(view->prefs.budget_limit, limit);
+	usd_text_people(budget, limit);
 	tool_error_message(error,
 			   "The organisation's monthly budget of $%s does not allow this "
 			   "call.",
 			   limit);
 	emit_init(&e, &error->members);
 	emit_key_text(&e, "limit", "org_monthly");
-	emit_key_usd(&e, "limit_usd", view->prefs.budget_limit);
+	emit_key_usd(&e, "limit_usd", budget);
 	emit_key_usd(&e, "used_usd", used);
 	emit_key_tokens(&e, "needed_tokens", call->needed);
 	emit_key(&e, "resets_at");
 	emit_walltime(&e, walltime_next_month(walltime_of_month(view->month)));
-	affordable(call, microusd_minus(view->prefs.budget_limit, used), &e, error);
+	affordable(call, microusd_minus(budget, used), &e, error);
 }
 
 static void over_key(const struct meter_call *call, bool is_daily, struct tool_error *error)

@@ -87,12 +87,38 @@ static void emit_stored(struct emit *e, const struct tool_call *call,
 		emit_null(e);
 }
 
+/* Only the operator goes beyond what he set himself. */
+static void refuse_budget(struct tool_call *call, const struct wallet_view *view)
+{
+	struct tool_error error;
+	char most[MONEY_TEXT_SIZE];
+	struct emit e;
+
+	usd_text_people(view->ceiling, most);
+	tool_error_init(&error, ERROR_FORBIDDEN);
+	tool_error_message(
+		&error, "budget_limit: the operator allows $%s a month at most (budget.max_usd).",
+		most);
+	tool_error_hint(&error,
+			"Nothing was changed. Set budget_limit to at most %s, or ask the operator "
+			"to raise budget.max_usd in farebox.json.",
+			most);
+	emit_init(&e, &error.members);
+	emit_key_text(&e, "field", "budget_limit");
+	emit_key_usd(&e, "max_usd", view->ceiling);
+	tool_call_error(call, &error);
+}
+
 static void on_stored(struct wallet_cmd *cmd)
 {
 	struct tool_call *call = cmd->arg;
 	struct buf out = BUF_INIT;
 	struct emit e;
 
+	if (cmd->outcome == WALLET_FORBIDDEN) {
+		refuse_budget(call, &cmd->after);
+		return;
+	}
 	if (cmd->outcome != WALLET_OK) {
 		tool_call_fail(call, cmd->outcome == WALLET_UNAVAILABLE ? ERROR_STORE_UNAVAILABLE
 									: ERROR_UNAUTHENTICATED);
@@ -112,6 +138,7 @@ static void on_stored(struct wallet_cmd *cmd)
 static void store(struct tool_call *call, struct wallet_cmd *cmd)
 {
 	cmd->deadline = call->deadline;
+	cmd->is_operator = call->options.is_operator && !call->is_keyed;
 	cmd->done = on_stored;
 	cmd->arg = call;
 	wallet_submit(call->tools->config.wallet, cmd);

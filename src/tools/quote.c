@@ -32,7 +32,8 @@ static bool step(struct wallet_query *query, struct db *db)
 	struct tool_call *call = tool_call_of(query);
 	struct quote *q = call->state;
 
-	if (wallet_view_read(db, call->caller.org, &q->is_there, &q->view) != DB_OK)
+	if (wallet_view_read(db, call->caller.org, &q->is_there, &q->view) != DB_OK ||
+	    wallet_ceiling_read(call->tools->config.wallet, db, &q->view) != DB_OK)
 		query->is_failed = true;
 	if (!id_is_none(call->caller.key) &&
 	    key_room_read(db, call->caller.key, &q->key_room) != DB_OK)
@@ -42,15 +43,15 @@ static bool step(struct wallet_query *query, struct db *db)
 
 static bool fits_view(const struct wallet_view *view, struct microusd bound)
 {
+	struct preferences prefs = wallet_bound_prefs(view);
 	struct microusd used;
 
 	if (microusd_cmp(view->available, bound) < 0)
 		return false;
-	if (!view->prefs.has_budget)
+	if (!prefs.has_budget)
 		return true;
 	return microusd_add(&used, view->captured_month, view->held) &&
-	       microusd_add(&used, used, bound) &&
-	       microusd_cmp(used, view->prefs.budget_limit) <= 0;
+	       microusd_add(&used, used, bound) && microusd_cmp(used, prefs.budget_limit) <= 0;
 }
 
 static void done(struct wallet_query *query)

@@ -19,6 +19,7 @@ static struct row *row_add(struct batch *b, struct id org)
 	}
 	b->rows_last = b->rows_count++;
 	b->rows[b->rows_last] = (struct row){.view = {.org = org}};
+	ceiling_of_name(b->w, "", &b->rows[b->rows_last].view);
 	return &b->rows[b->rows_last];
 }
 
@@ -48,6 +49,28 @@ static void read_row(void *arg, const struct db_row *from)
 	wallet_view_of_row(from, &row->view);
 }
 
+static void read_name(void *arg, const struct db_row *from)
+{
+	struct batch *b = arg;
+	struct row *row = row_find(b, db_row_id(from, "id"));
+
+	CHECK(row);
+	ceiling_of_name(b->w, db_row_text(from, "name"), &row->view);
+}
+
+/* The name counts only where the configuration has ceilings by name. */
+static void queue_name(struct batch *b, struct id org)
+{
+	static const char SQL[] = "SELECT id, name FROM org WHERE id = $1";
+	struct db_stmt *s;
+
+	if (!b->w->config.ceilings.count)
+		return;
+	s = db_stmt(b->db, SQL);
+	db_bind_id(s, org);
+	db_queue(s, read_name, b);
+}
+
 static void queue_row(struct batch *b, struct id org)
 {
 	static const char SQL[] =
@@ -58,6 +81,7 @@ static void queue_row(struct batch *b, struct id org)
 
 	db_bind_id(s, org);
 	db_queue(s, read_row, b);
+	queue_name(b, org);
 }
 
 /* A month that has passed counts nothing. */
@@ -185,10 +209,11 @@ static void collect(struct batch *b, const struct wallet_cmd *cmd)
 {
 	bool is_call = cmd->op == WALLET_OP_HOLD || cmd->op == WALLET_OP_LOOKUP;
 	bool is_end = cmd->op == WALLET_OP_CAPTURE || cmd->op == WALLET_OP_RELEASE;
+	bool is_change = cmd->op == WALLET_OP_KEY_CREATE || cmd->op == WALLET_OP_PREFERENCES;
 
 	if (!id_is_none(cmd->caller.org) && !row_find(b, cmd->caller.org))
 		(void)row_add(b, cmd->caller.org);
-	if ((is_call || cmd->op == WALLET_OP_KEY_CREATE) && !id_is_none(cmd->caller.key))
+	if ((is_call || is_change) && !id_is_none(cmd->caller.key))
 		key_add(b, cmd->caller.key);
 	/* A lookup may be decided to be a hold. */
 	if (is_call && !id_is_none(b->w->lease))

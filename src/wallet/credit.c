@@ -109,6 +109,14 @@ void apply_preferences(struct batch *b, struct wallet_cmd *cmd)
 		cmd->outcome = WALLET_NO_ORG;
 		return;
 	}
+	if (!key_is_good(b, cmd->caller)) {
+		cmd->outcome = WALLET_UNAUTHENTICATED;
+		return;
+	}
+	if (cmd->sets_budget && !cmd->is_operator && !ceiling_allows(&row->view, &cmd->prefs)) {
+		cmd->outcome = WALLET_FORBIDDEN;
+		return;
+	}
 	if (cmd->sets_enabled)
 		prefs->auto_reload_enabled = cmd->prefs.auto_reload_enabled;
 	if (cmd->sets_threshold)

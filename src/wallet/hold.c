@@ -24,12 +24,13 @@ static struct entry_values entry_of(const struct wallet_cmd *cmd, enum entry_kin
 /* Captures of the month and open holds together stay within the org's limit. */
 static bool fits_budget(const struct wallet_view *view, struct microusd amount)
 {
+	struct preferences prefs = wallet_bound_prefs(view);
 	struct microusd sum;
 
-	if (!view->prefs.has_budget)
+	if (!prefs.has_budget)
 		return true;
 	return microusd_add(&sum, view->captured_month, view->held) &&
-	       microusd_add(&sum, sum, amount) && microusd_cmp(sum, view->prefs.budget_limit) <= 0;
+	       microusd_add(&sum, sum, amount) && microusd_cmp(sum, prefs.budget_limit) <= 0;
 }
 
 /* Who asks, and whether this call was made before. */
@@ -191,12 +192,13 @@ static struct microusd chargeable(const struct wallet_cmd *cmd, const struct wal
 				  const struct limit_row *limit)
 {
 	struct microusd most = microusd_minus(cmd->amount, cmd->held), left;
+	struct preferences prefs = wallet_bound_prefs(view);
 
 	most = microusd_min(most, microusd_max(view->available, MICROUSD_ZERO));
 	if (cmd->has_cap)
 		most = microusd_min(most, microusd_minus(cmd->cap, cmd->held));
-	if (view->prefs.has_budget) {
-		left = microusd_minus(view->prefs.budget_limit,
+	if (prefs.has_budget) {
+		left = microusd_minus(prefs.budget_limit,
 				      microusd_plus_capped(view->captured_month, view->held));
 		most = microusd_min(most, left);
 	}

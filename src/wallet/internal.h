@@ -164,6 +164,11 @@ unsigned scopes_of_row(const struct db_row *row);
 /* account.c: a row with all columns of the wallet table but head. */
 void wallet_view_of_row(const struct db_row *row, struct wallet_view *view);
 
+/* ceiling.c: has_ceiling and ceiling of the org of this name. */
+void ceiling_of_name(const struct wallet *w, const char *name, struct wallet_view *view);
+/* Whether the budget may be set so by somebody who is not the operator. */
+bool ceiling_allows(const struct wallet_view *view, const struct preferences *wanted);
+
 /* ledger.c: appends an entry and moves the row's sums; the receipt is its hash. */
 struct entry_values {
 	enum entry_kind kind;

@@ -155,6 +155,22 @@ struct wallet_view {
 	int64_t month; /* that captured_month counts for, year * 100 + month */
 	struct microusd captured_month;
 	struct preferences prefs;
+	/* What the operator allows in a month at most; of a command's outcome, and where
+	 * wallet_ceiling_read was asked. */
+	bool has_ceiling;
+	struct microusd ceiling;
+};
+
+/* By the name of the org; those that are not there have that of all, if there is one. */
+struct budget_ceiling {
+	const char *org;
+	struct microusd usd;
+};
+struct budget_ceilings {
+	bool has_all;
+	struct microusd all;
+	const struct budget_ceiling *orgs;
+	size_t count;
 };
 
 /*
@@ -228,6 +244,9 @@ struct wallet_cmd {
 	/* PREFERENCES: the members that change. */
 	struct preferences prefs;
 	bool sets_enabled, sets_threshold, sets_amount, sets_budget;
+	/* Nobody raises the budget above the ceiling (FORBIDDEN) but the operator, for whom it
+	 * stands there until the ceiling is raised. */
+	bool is_operator;
 
 	/* Decides in the transaction, right before the command is applied, what it is: op, caller's
 	 * org, id, kind, amount and fact. NULL: it is as it was made. May run again, as riders. */
@@ -268,9 +287,11 @@ struct wallet_config {
 	 * this name from then on: the store's is changed when it has another. */
 	const char *default_org;
 	bool is_default_named;
-	const char *default_email;   /* NULL = none */
-	struct microusd starter;     /* granted to a new org, once */
-	struct guard_config guard;   /* all 0: off */
+	const char *default_email; /* NULL = none */
+	struct microusd starter;   /* granted to a new org, once */
+	struct guard_config guard; /* all 0: off */
+	/* Its orgs are borrowed for as long as the wallet lives. */
+	struct budget_ceilings ceilings;
 	const struct clocks *clocks; /* copied; NULL: this machine's */
 	struct watchdog *watchdog;   /* NULL: none; borrowed */
 };
@@ -332,6 +353,12 @@ int64_t wallet_openings(const struct wallet *w);
 const char *wallet_trouble(const struct wallet *w);
 /* Whether that does not pass by itself: a person has to do something. */
 bool wallet_is_broken(const struct wallet *w);
+
+/* For readers: fills in the ceiling of view->org. */
+MUST_USE enum db_status wallet_ceiling_read(const struct wallet *w, struct db *db,
+					    struct wallet_view *view);
+/* The preferences with the budget that holds: the lower one of the org's own and the ceiling. */
+struct preferences wallet_bound_prefs(const struct wallet_view *view);
 
 struct id wallet_new_id(struct wallet *w);
 /* What time it is for periods and in what is stored: the wall clock, unless it is not believed

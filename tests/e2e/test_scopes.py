@@ -207,5 +207,107 @@ def test_the_operators_command_line_is_not_bound():
         home.cli("keys", "create", "--scopes", "admin", env=with_key(key))
 
 
+def set_budget(s, usd, code=None):
+    if code is None:
+        return s.call_ok("set_billing_preferences", {"budget_limit": usd})["budget_limit"]
+    return s.call_error("set_billing_preferences", {"budget_limit": usd}, code=code)
+
+
+def test_an_agent_sets_a_budget_up_to_what_the_operator_allows():
+    with Home({**ECHO, "budget": {"max_usd": 50}}) as home:
+        key = make_key(home, "call", "billing")
+        for env in ({}, with_key(key)):
+            with home.server(env=env) as s:
+                for usd in (50.01, 1000000):
+                    error = set_budget(s, usd, "FORBIDDEN")
+                    assert "budget.max_usd" in error["message"] and "50" in error["message"], error
+                    assert error["max_usd"] == 50 and error["field"] == "budget_limit", error
+                    assert not error["retryable"] and "scope" not in error, error
+                assert set_budget(s, 20) == 20
+                set_budget(s, None, "FORBIDDEN")
+                assert set_budget(s, 50) == 50
+                # With other members nothing of it is stored.
+                s.call_error("set_billing_preferences",
+                             {"budget_limit": 51, "auto_reload_threshold": 9}, code="FORBIDDEN")
+                assert s.call_ok("get_billing_preferences")["auto_reload_threshold"] == 5
+        # farebox call is an agent, farebox billing the operator; an agent may lower what he set.
+        home.cli("call", "set_billing_preferences", '{"budget_limit":60}', status=1)
+        home.cli("billing", "preferences", "--set", "budget_limit=80", env=with_key(key), status=1)
+        home.cli("billing", "preferences", "--set", "budget_limit=80")
+        with home.server() as s:
+            assert set_budget(s, 70) == 70
+            assert set_budget(s, 70) == 70
+            set_budget(s, 71, "FORBIDDEN")
+        home.cli("billing", "preferences", "--set", "budget_limit=null")
+        with home.server() as s:
+            # It is so already.
+            assert set_budget(s, None) is None
+            set_budget(s, 51, "FORBIDDEN")
+    with Home(ECHO) as home, home.server() as s:
+        for usd in (20, 1000000, 0, None):
+            assert set_budget(s, usd) == usd
+
+
+def test_the_operators_ceiling_stops_calls_of_an_org_without_a_budget():
+    config = {**ECHO, "org": {"starter_tokens": 1000}, "budget": {"max_usd": 0.25},
+              "orgs": {"acme": {"budget": {"max_usd": 0.15}}, "zeta": {"prices": {}}}}
+    with Home(config) as home:
+        for org, fits in ((None, 2), ("acme", 1), ("zeta", 2)):
+            if org:
+                home.cli("orgs", "create", "--name", org)
+            with home.server(env=with_key(make_key(home, org=org))) as s:
+                assert s.call_ok("quote", {"tool": "echo"})["affordable"] is True
+                for n in range(fits):
+                    s.call("echo", {"n": n})
+                assert s.call_ok("quote", {"tool": "echo"})["affordable"] is False
+                error = s.call_error("echo", {"n": 9}, code="BUDGET_EXCEEDED")
+                assert error["limit_usd"] == (0.15 if org == "acme" else 0.25), error
+                assert s.call_ok("get_billing_preferences")["budget_limit"] is None
+        # By the name that the org has now.
+        home.cli("orgs", "rename", "--org", "acme", "--name", "plain")
+        with home.server(env=with_key(make_key(home, org="plain"))) as s:
+            s.call("echo", {"n": 9})
+            s.call_error("echo", {"n": 10}, code="BUDGET_EXCEEDED")
+
+
+def test_the_operators_ceiling_bounds_reloads():
+    for most, reloads in ((19.99, 0), (39.99, 1)):
+        config = {**ECHO, "budget": {"max_usd": most}, "orgs": {"x": {}}}
+        with Home(config) as home:
+            home.cli("orgs", "create", "--name", "x")
+            with home.server() as s:
+                s.call_ok("buy_tokens", {"amount_usd": 5})
+                s.call_ok("set_billing_preferences", {
+                    "auto_reload_enabled": True, "auto_reload_threshold": 100,
+                    "auto_reload_amount": 20})
+            # The server ends when what it began is over.
+            assert home.query("SELECT count(*) FROM payment WHERE kind = 3")[0][0] == reloads, most
+
+
+def test_agents_together_do_not_pass_the_ceiling():
+    with Home({**ECHO, "budget": {"max_usd": 50}}) as home, home.server() as a, home.server() as b:
+        ids = [(s, s.send_call("set_billing_preferences", {"budget_limit": usd}))
+               for usd in (10, 49, 51, 12, 60, None, 50) for s in (a, b)]
+        for s, id in ids:
+            s.wait(id)
+        assert a.call_ok("get_billing_preferences")["budget_limit"] == 50
+
+
+def test_a_ceiling_that_is_none_is_a_fault_of_the_file():
+    for value in (0, -1, "50", None, True, [], 1e300, 100000001, 0.001, {}):
+        for config, pointer in (({"budget": {"max_usd": value}}, "/budget/max_usd"),
+                                ({"orgs": {"acme": {"budget": {"max_usd": value}}}},
+                                 "/orgs/acme/budget/max_usd")):
+            with Home(config) as home:
+                report = home.cli("config", "check", "--json", status=1).json()
+                assert {f["pointer"] for f in report["faults"]} == {pointer}, (value, report)
+                home.cli("billing", "balance", status=1)
+                assert not os.path.exists(home.store)
+    for budget, pointer in ((5, "/budget"), ({"max": 5}, "/budget/max")):
+        with Home({"budget": budget}) as home:
+            report = home.cli("config", "check", "--json", status=1).json()
+            assert [f["pointer"] for f in report["faults"]] == [pointer], report
+
+
 if __name__ == "__main__":
     main()
