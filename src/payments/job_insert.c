@@ -151,6 +151,7 @@ static void submit_insert(struct job *job)
 	job->insert = payment_insert_create(&job->payment, job->idempotency_key,
 					    job->p->gateway->name);
 	job->insert->minimum = job->minimum;
+	job->insert->page_of = job->page_of;
 	cmd->deadline = job->insert_by;
 	wallet_cmd_add_rider(cmd, &job->insert->rider);
 	wallet_submit(job->p->wallet, cmd);

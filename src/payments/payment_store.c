@@ -191,11 +191,45 @@ static enum db_status find_covering(struct db *db, const struct payment_insert *
 	return status;
 }
 
+/* The page that the subject has open, whatever it covers. */
+static enum db_status find_page(struct db *db, const struct payment_insert *in, struct found *found)
+{
+	static const char SQL[] = COLUMNS
+		"WHERE id IN (SELECT payment FROM page_offer WHERE subject = $1) "
+		"AND gateway = $2 AND finished_ms IS NULL AND created_ms > $3 ORDER BY id LIMIT 1";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_id(s, in->page_of);
+	db_bind_text(s, in->gateway);
+	db_bind_walltime(s, (struct walltime){.ms = in->payment.created.ms - PAYMENT_OFFER_MS});
+	return run_find(db, s, found);
+}
+
+static enum db_status find_checkout(struct db *db, const struct payment_insert *in,
+				    struct found *found)
+{
+	enum db_status status = find_covering(db, in, found);
+
+	if (status != DB_OK || found->is_there || id_is_none(in->page_of))
+		return status;
+	return find_page(db, in, found);
+}
+
+static void write_page(struct db *db, const struct payment_insert *in)
+{
+	static const char SQL[] = "INSERT INTO page_offer (payment, subject) VALUES ($1, $2)";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_id(s, in->payment.id);
+	db_bind_id(s, in->page_of);
+	db_queue_write(s, 1);
+}
+
 static enum db_status find_earlier(struct db *db, const struct payment_insert *in,
 				   struct found *found)
 {
 	if (in->payment.kind == PAYMENT_CHECKOUT)
-		return find_covering(db, in, found);
+		return find_checkout(db, in, found);
 	return in->idempotency_key ? find_by_key(db, in, found) : find_recent(db, in, found);
 }
 
@@ -293,6 +327,8 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		return;
 	}
 	payment_insert_row(db, &in->payment, attempt, in->idempotency_key, in->gateway);
+	if (!id_is_none(in->page_of))
+		write_page(db, in);
 	if (in->payment.kind == PAYMENT_TOP_UP)
 		supersede(db, in);
 }

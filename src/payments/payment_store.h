@@ -34,6 +34,7 @@ struct payment_insert {
 	struct payment_view payment; /* id, org, kind, state, amounts, created */
 	char *idempotency_key;       /* owned, NULL for none */
 	struct microusd minimum;     /* CHECKOUT: what an open payment must cover to answer */
+	struct id page_of;           /* CHECKOUT: whose open page answers, too; ID_NONE: nobody's */
 	const char *gateway;
 	/* Out. */
 	enum payment_insert_outcome outcome;

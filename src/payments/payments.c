@@ -247,6 +247,8 @@ static void start(struct payments *p, struct pay_request *request, enum payment_
 	};
 	if (kind == PAYMENT_TOP_UP)
 		job->payment.fee = payments_fee(p, request->amount);
+	if (kind == PAYMENT_CHECKOUT)
+		job->page_of = request->page_of;
 	request_push(&job->waiting, request);
 	job_insert(job, kind == PAYMENT_BUY ? request->idempotency_key : NULL, request->minimum,
 		   request->answer_by);

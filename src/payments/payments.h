@@ -84,7 +84,10 @@ enum pay_outcome {
 struct pay_request {
 	struct id org;
 	struct cents amount;
-	struct microusd minimum;     /* checkout: what an open payment must cover to be offered */
+	struct microusd minimum; /* checkout: what an open payment must cover to be offered */
+	/* checkout: who has one open page at a time, which is offered again whatever it covers, a
+	 * key or an org; ID_NONE: nobody. */
+	struct id page_of;
 	const char *idempotency_key; /* buy: the caller's own, NULL for none; borrowed until done */
 	bool wants_news;             /* refresh: also of what went back */
 	struct boottime deadline;
@@ -156,7 +159,7 @@ void payments_buy(struct payments *p, struct pay_request *request);
 void payments_top_up(struct payments *p, struct pay_request *request);
 void payments_portal(struct payments *p, struct pay_request *request);
 /* A page to pay at, without a fee; an open payment over minimum at least is offered again instead
- * of a second one. */
+ * of a second one, as is the open page of page_of. */
 void payments_checkout(struct payments *p, struct pay_request *request);
 /*
  * Waits until a payment of request->org is over: PAY_OK when it is paid, PAY_DECLINED when it came

@@ -53,6 +53,7 @@ struct job {
 	/* INSERT, BRAKED. */
 	char *idempotency_key; /* owned; NULL: none */
 	struct microusd minimum;
+	struct id page_of; /* likewise */
 	struct boottime insert_by;
 	struct loop_timer timer; /* BRAKED */
 	struct gateway_call call;

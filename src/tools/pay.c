@@ -329,6 +329,7 @@ static void has_page(struct pay_request *request)
 static void make_page(struct paid *paid)
 {
 	struct microusd amount = paid_proposal(&paid->meter, paid->shortfall);
+	const struct tool_call *call = paid->call;
 
 	ask(paid, has_page, paid->call->deadline);
 	if (!cents_from_microusd_exact(&paid->request.amount, amount)) {
@@ -337,6 +338,10 @@ static void make_page(struct paid *paid)
 		return;
 	}
 	paid->request.minimum = paid->shortfall;
+	/* Who may not buy has one page open, and cannot heap them up. */
+	if (!tool_call_may(call, SCOPE_BILLING))
+		paid->request.page_of = id_is_none(call->caller.key) ? call->caller.org
+								     : call->caller.key;
 	payments_checkout(paid->call->tools->config.payments, &paid->request);
 }
 

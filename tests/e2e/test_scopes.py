@@ -8,7 +8,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-from farebox_test import Home, echo_tool, main  # noqa: E402
+from farebox_test import Home, content_of, echo_tool, main  # noqa: E402
+from paying import CAN_PAY, accept, offered, pay, refused  # noqa: E402
 
 ECHO = {"tools": {"echo": echo_tool(10)}}
 BILLING = {"buy_tokens", "top_up_credits", "billing_portal", "set_billing_preferences",
@@ -194,6 +195,41 @@ def test_a_caller_without_billing_is_not_told_to_buy():
                 assert ("buy_tokens" in json.dumps(error)) == may_buy, error
                 assert error["top_up"]["amount_usd"] == 5, error
                 assert may_buy or "operator" in error["resolution_hint"], error
+
+
+def test_who_may_not_buy_is_offered_one_page_at_a_time():
+    config = {"org": {"starter_tokens": 0},
+              "tools": {"small": echo_tool(30), "big": echo_tool(3000)}}
+    with Home(config) as home:
+        key = make_key(home)
+        with home.server(env=with_key(key), **CAN_PAY) as s, \
+                home.server(env=with_key(key), **CAN_PAY) as other:
+            payment, url, state = offered(s.call("small", {}))
+            # It does not cover this; paid, it is out of the way.
+            assert offered(other.call("big", {}))[:2] == (payment, url)
+            assert offered(s.call("big", {"n": 1}))[:2] == (payment, url)
+            assert len(home.query("SELECT id FROM payment")) == 1
+            pay(home, payment)
+            content_of("small", s.call("small", {}, **accept(state)))
+            second, _, state = offered(s.call("big", {}))
+            assert second != payment
+            pay(home, second)
+            content_of("big", s.call("big", {}, **accept(state)))
+        home.ledger_verify()
+    with Home(config) as home:
+        # A page of one's own for each key, and as many as wanted for who may buy.
+        first, second = make_key(home), make_key(home)
+        with home.server(env=with_key(first), **CAN_PAY) as a, \
+                home.server(env=with_key(second), **CAN_PAY) as b, home.server(**CAN_PAY) as c:
+            one = offered(a.call("small", {}))[0]
+            assert offered(b.call("small", {}))[0] == one
+            two = offered(b.call("big", {}))[0]
+            assert two != one
+            # What covers it may be anybody's.
+            assert offered(c.call("big", {}))[0] == two
+        with home.server(env=with_key(first)) as s:
+            error = refused(s.call("small", {}))
+            assert "url" in error["top_up"] and "tool" not in error["top_up"], error
 
 
 def test_the_operators_command_line_is_not_bound():
