@@ -97,7 +97,11 @@ static int make_key(struct cli *cli, struct key_view *key, struct id replaces, u
 		key->scopes = scopes;
 	memcpy(key->prefix, secret, API_KEY_PREFIX_LEN);
 	key->prefix[API_KEY_PREFIX_LEN] = '\0';
-	if (cli_submit(cli, cmd, &result)) {
+	if (!cli_submit(cli, cmd, &result)) {
+		status = CLI_FAILED;
+	} else if (result.outcome == WALLET_GONE) {
+		status = cli_fail_field(cli, "KEY", LIST_HINT, "it was revoked a moment ago");
+	} else {
 		CHECK(result.outcome == WALLET_OK);
 		key->created = result.now;
 		print_new_key(cli, key, secret);

@@ -139,8 +139,11 @@ static void key_done(struct wallet_query *query)
 		reply_key(call, k->found.prefix, k->found.label, k->found.created);
 		return;
 	}
-	/* There is none to show, and showing is all that the caller may ask for. */
-	if (!tool_call_may(call, SCOPE_BILLING))
+	/* The caller's own was revoked a moment ago; or there is none to show, and showing is all
+	 * that he may ask for. */
+	if (!k->is_found && call->is_keyed)
+		tool_call_fail(call, ERROR_UNAUTHENTICATED);
+	else if (!tool_call_may(call, SCOPE_BILLING))
 		tool_call_forbid(call, SCOPE_BILLING);
 	else
 		make_key(call);

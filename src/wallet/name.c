@@ -34,9 +34,9 @@ static bool is_unseen(const unsigned char *p)
 	if (p[0] < 0x20 || p[0] == 0x7f)
 		return true;
 	if (p[0] == 0xc2) /* C1 controls, no-break space, soft hyphen */
-		return p[1] <= 0xa0 || p[1] == 0xad;
+		return (p[1] >= 0x80 && p[1] <= 0xa0) || p[1] == 0xad;
 	if (p[0] == 0xe2 && p[1] == 0x80) /* U+2000 to 200F, 2028 to 202F */
-		return p[2] <= 0x8f || (p[2] >= 0xa8 && p[2] <= 0xaf);
+		return (p[2] >= 0x80 && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xaf);
 	if (p[0] == 0xe2 && p[1] == 0x81) /* U+205F to 206F */
 		return p[2] >= 0x9f && p[2] <= 0xaf;
 	if (p[0] == 0xe3 && p[1] == 0x80) /* ideographic space */

@@ -77,7 +77,7 @@ enum wallet_outcome {
 	WALLET_NO_ORG,
 	WALLET_INSUFFICIENT, /* cmd->after.available says what there is */
 	WALLET_OVER_BUDGET,  /* the org's monthly budget */
-	WALLET_GONE,         /* the hold is not open any more: expired or released */
+	WALLET_GONE,         /* the hold is not open any more; the key to replace is revoked */
 	WALLET_DUPLICATE,    /* this fact, name or id is there already */
 	WALLET_REPLAY,       /* same idempotency key and digest: cmd->stored has the result */
 	WALLET_CONFLICT,     /* same idempotency key, other digest */

@@ -115,7 +115,7 @@ __attribute__((unused)) static struct id store_default_org(struct wallet *w)
 	bool is_there = false;
 
 	ck_assert(wallet_open_now(w, 1000, NULL));
-	ck_assert(org_find_by_name(wallet_db(w), "default", &is_there, &org) == DB_OK);
+	ck_assert(org_find_default(wallet_db(w), &is_there, &org) == DB_OK);
 	ck_assert(is_there);
 	org_view_finish(&org);
 	return org.id;
