@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Scopes of keys: what each opens, what is listed, what passes on; and the budget's ceiling."""
 
+import contextlib
+import fcntl
 import json
 import os
 import sqlite3
@@ -171,6 +173,19 @@ def test_a_list_does_not_wait_for_a_store_and_shows_no_more_than_a_new_key_may_u
             # Without a key nothing of it is asked.
             with home.server(era=era, env={"FAREBOX_STORE": nowhere}) as s:
                 assert BILLING < names(s)
+
+
+def test_a_list_is_answered_while_another_process_stands_still_with_the_store():
+    with Home(ECHO) as home, contextlib.ExitStack() as locks:
+        key = make_key(home, "call", "billing")
+        # Whatever files stand beside the store to take turns by: all of them are held.
+        for name in os.listdir(home.path):
+            if name.startswith("wallet.db-") and not name.endswith(("-wal", "-shm")):
+                f = locks.enter_context(open(os.path.join(home.path, name), "rb"))
+                fcntl.flock(f, fcntl.LOCK_EX)
+        with home.server(env=with_key(key)) as s:
+            found = names(s)
+            assert "echo" in found and not BILLING & found, found
 
 
 def test_a_list_without_a_key_makes_no_store():
