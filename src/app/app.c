@@ -33,6 +33,7 @@ struct app {
 	struct loop *loop;
 	struct http *http;
 	struct wallet *wallet;
+	struct ceilings *ceilings;
 	struct payments *payments;
 	struct signals *signals;
 	struct sessions *sessions;
@@ -282,6 +283,8 @@ static bool build(struct app *app, const struct app_options *options, struct err
 		return false;
 	payments.fee_percent = app->config.fee_percent;
 	payments.fee_minimum = app->config.fee_minimum;
+	app->ceilings = ceilings_create(app->config.root);
+	payments.ceilings = app->ceilings;
 	payments.return_url = app->config.return_url;
 	payments.meter = app->config.meter;
 	payments.meter_interval_ms = app->config.meter_interval_s * 1000;
@@ -357,6 +360,7 @@ void app_destroy(struct app *app)
 	secret_free(app->api_key);
 	secret_free(app->stripe_key);
 	own_keys_finish(&app->own_keys);
+	ceilings_destroy(app->ceilings);
 	free(app->store);
 	app_config_finish(&app->config);
 	free(app);

@@ -72,6 +72,10 @@ enum {
 	/* Payments; times in milliseconds. */
 	PAYMENT_USD_MIN = 5,
 	PAYMENT_USD_MAX = 10000,
+	/* The ceilings of purchases where the operator sets none. */
+	PURCHASE_PER_CALL_USD = 500,
+	PURCHASE_PER_DAY_USD = 1000,
+	PURCHASE_PER_MONTH_USD = 3000,
 	PAYMENT_ANSWER_MS = 45 * 1000,
 	PAYMENT_STORE_MS = 10 * 1000,
 	PAYMENT_SAME_MS = 5 * 60 * 1000,

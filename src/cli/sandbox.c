@@ -83,6 +83,7 @@ static int tell(struct cli *cli, const struct pay_request *r)
 				      "%s", r->err.text);
 	case PAY_NEEDS_CARD:
 	case PAY_PENDING:
+	case PAY_BOUND:
 	case PAY_RATE_LIMITED:
 	case PAY_UNAVAILABLE:
 		return cli_fail_store(cli);

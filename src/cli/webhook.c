@@ -203,6 +203,7 @@ static int tell(struct cli *cli, const json_t *event, const struct pay_request *
 		return cli_fail_code(cli, ERROR_PAYMENTS_NOT_CONFIGURED);
 	case PAY_CONFLICT:
 	case PAY_PENDING:
+	case PAY_BOUND:
 	case PAY_RATE_LIMITED:
 		return again(cli, r->err.text);
 	case PAY_UNAVAILABLE:

@@ -46,7 +46,7 @@ bool buy_is_braked(struct db *db, struct payment_insert *in)
 		struct db_stmt *s = db_stmt(db, BOTH[i]);
 
 		db_bind_id(s, p->org);
-		db_bind_text(s, in->gateway);
+		db_bind_text(s, in->till.gateway);
 		db_bind_walltime(s, (struct walltime){.ms = p->created.ms - BUY_BRAKE_MS});
 		db_bind_walltime(s, (struct walltime){.ms = p->created.ms + BUY_BRAKE_MS});
 		db_bind_i64(s, BUY_DECLINES_MAX);

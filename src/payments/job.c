@@ -134,7 +134,8 @@ void job_end(struct job *job, enum pay_outcome outcome)
 	struct payments *p = job->p;
 	bool supersedes = job->supersedes;
 	bool is_unfinished = !job->is_portal && outcome != PAY_UNAVAILABLE &&
-			     outcome != PAY_RATE_LIMITED && !id_is_none(job->payment.org) &&
+			     outcome != PAY_RATE_LIMITED && outcome != PAY_BOUND &&
+			     !id_is_none(job->payment.org) &&
 			     payment_is_unfinished(job->payment.state);
 
 	job_unlink(job);
@@ -203,7 +204,9 @@ static void on_claimed(struct wallet_cmd *cmd)
 		return;
 	}
 	if (cmd->outcome != WALLET_OK || claim->verdict != RELOAD_DUE) {
-		if (cmd->outcome == WALLET_OK && claim->verdict == RELOAD_COOLING)
+		if (cmd->outcome == WALLET_OK &&
+		    (claim->verdict == RELOAD_COOLING ||
+		     (claim->verdict == RELOAD_BOUND && claim->not_before.ms)))
 			watch_later(job->p, job->payment.org, claim->not_before);
 		else if (cmd->outcome != WALLET_OK || claim->verdict == RELOAD_IN_FLIGHT)
 			poll_soon(job->p);
@@ -219,9 +222,10 @@ static void on_claimed(struct wallet_cmd *cmd)
 void job_claim(struct job *job)
 {
 	struct wallet_cmd *cmd = job_command(job, WALLET_OP_RIDERS, on_claimed);
+	const struct purchase_till till = payments_till(job->p);
 
 	job->phase = JOB_CLAIM;
-	job->claim = reload_claim_create(&job->payment, job->p->gateway->name);
+	job->claim = reload_claim_create(&job->payment, &till);
 	wallet_cmd_add_rider(cmd, &job->claim->rider);
 	wallet_submit(job->p->wallet, cmd);
 }

@@ -99,6 +99,18 @@ static void braked(struct job *job, const struct payment_insert *insert)
 	job_end(job, PAY_RATE_LIMITED);
 }
 
+/* Nothing was made. What counts only because nobody has asked about it is asked about now. */
+static void bound(struct job *job, const struct payment_insert *insert)
+{
+	for (struct pay_request *r = job->waiting; r; r = r->next) {
+		r->ceiling = insert->ceiling;
+		r->room = insert->room;
+	}
+	job->supersedes = insert->has_expired;
+	job->payment.id = ID_NONE;
+	job_end(job, PAY_BOUND);
+}
+
 static void on_inserted(struct wallet_cmd *cmd)
 {
 	struct job *job = cmd->arg;
@@ -120,7 +132,11 @@ static void on_inserted(struct wallet_cmd *cmd)
 	case PAYMENT_INSERT_BRAKED:
 		braked(job, insert);
 		return;
+	case PAYMENT_INSERT_BOUND:
+		bound(job, insert);
+		return;
 	case PAYMENT_INSERT_MADE:
+		job->payment.credit = insert->payment.credit;
 		job_log(job, "payment_made");
 		job->supersedes = insert->supersedes;
 		job_till(job);
@@ -146,12 +162,13 @@ static void on_inserted(struct wallet_cmd *cmd)
 static void submit_insert(struct job *job)
 {
 	struct wallet_cmd *cmd = job_command(job, WALLET_OP_RIDERS, on_inserted);
+	const struct purchase_till till = payments_till(job->p);
 
 	job->phase = JOB_INSERT;
-	job->insert = payment_insert_create(&job->payment, job->idempotency_key,
-					    job->p->gateway->name);
+	job->insert = payment_insert_create(&job->payment, job->idempotency_key, &till);
 	job->insert->minimum = job->minimum;
 	job->insert->page_of = job->page_of;
+	job->insert->is_operator = job->is_operator;
 	cmd->deadline = job->insert_by;
 	wallet_cmd_add_rider(cmd, &job->insert->rider);
 	wallet_submit(job->p->wallet, cmd);

@@ -80,12 +80,12 @@ static enum db_status find(struct db *db, struct id id, struct found *found)
 }
 
 void payment_insert_row(struct db *db, const struct payment_view *p, int64_t attempt,
-			const char *idempotency_key, const char *gateway)
+			const char *idempotency_key, const char *gateway, bool by_operator)
 {
 	static const char SQL[] =
 		"INSERT INTO payment (id, org, kind, state, attempt, credit_cents, fee_cents, "
-		"idempotency_key, gateway, created_ms) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+		"idempotency_key, gateway, created_ms, by_operator) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_id(s, p->id);
@@ -98,6 +98,7 @@ void payment_insert_row(struct db *db, const struct payment_view *p, int64_t att
 	db_bind_text(s, idempotency_key);
 	db_bind_text(s, gateway);
 	db_bind_walltime(s, p->created);
+	db_bind_bool(s, by_operator);
 	db_queue_write(s, 1);
 }
 
@@ -119,7 +120,7 @@ static enum db_status find_by_key(struct db *db, const struct payment_insert *in
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_id(s, in->payment.org);
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_text(s, in->idempotency_key);
 	return run_find(db, s, found);
 }
@@ -143,7 +144,7 @@ static enum db_status find_recent(struct db *db, const struct payment_insert *in
 	db_bind_id(s, p->org);
 	db_bind_i64(s, p->kind);
 	db_bind_walltime(s, (struct walltime){.ms = p->created.ms - PAYMENT_SAME_MS});
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_cents(s, p->credit);
 	return run_find(db, s, found);
 }
@@ -180,7 +181,7 @@ static enum db_status find_covering(struct db *db, const struct payment_insert *
 
 	*found = (struct found){.is_there = false};
 	db_bind_id(s, in->payment.org);
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_walltime(s, (struct walltime){.ms = in->payment.created.ms - PAYMENT_OFFER_MS});
 	db_queue(s, read_covering, &c);
 	status = db_flush(db);
@@ -200,7 +201,7 @@ static enum db_status find_page(struct db *db, const struct payment_insert *in, 
 	struct db_stmt *s = db_stmt(db, SQL);
 
 	db_bind_id(s, in->page_of);
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_walltime(s, (struct walltime){.ms = in->payment.created.ms - PAYMENT_OFFER_MS});
 	return run_find(db, s, found);
 }
@@ -275,7 +276,7 @@ static void supersede(struct db *db, struct payment_insert *in)
 	int64_t count = 0;
 
 	db_bind_id(s, in->payment.org);
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_cents(s, in->payment.credit);
 	db_queue(s, count_row, &count);
 	db_wait(db);
@@ -285,9 +286,72 @@ static void supersede(struct db *db, struct payment_insert *in)
 	s = db_stmt(db, UPDATE);
 	db_bind_walltime(s, in->payment.created);
 	db_bind_id(s, in->payment.org);
-	db_bind_text(s, in->gateway);
+	db_bind_text(s, in->till.gateway);
 	db_bind_cents(s, in->payment.credit);
 	db_queue_write(s, count);
+}
+
+/* An open page over the same amount, however old: better than none where no new one may be. */
+static bool find_open_page(struct db *db, const struct payment_insert *in, struct found *found)
+{
+	static const char SQL[] = COLUMNS
+		"WHERE org = $1 AND gateway = $2 AND kind = 2 AND state = 4 AND credit_cents = $3 "
+		"AND finished_ms IS NULL AND COALESCE(expires_ms, created_ms + $4) > $5 "
+		"ORDER BY id DESC LIMIT 1";
+	struct db_stmt *s;
+
+	*found = (struct found){.is_there = false};
+	if (in->payment.kind != PAYMENT_TOP_UP)
+		return false;
+	s = db_stmt(db, SQL);
+	db_bind_id(s, in->payment.org);
+	db_bind_text(s, in->till.gateway);
+	db_bind_cents(s, in->payment.credit);
+	db_bind_i64(s, PAYMENT_OPEN_MS);
+	db_bind_walltime(s, in->payment.created);
+	return run_find(db, s, found) == DB_OK && found->is_there;
+}
+
+/* Whether the new payment may be made; sets the outcome. */
+static bool may_insert(struct db *db, struct payment_insert *in, const char *org_name)
+{
+	struct found page;
+
+	if (in->payment.kind == PAYMENT_BUY && buy_is_braked(db, in)) {
+		in->outcome = PAYMENT_INSERT_BRAKED;
+		return false;
+	}
+	if (!purchase_is_bound(db, in, org_name))
+		return true;
+	in->outcome = PAYMENT_INSERT_BOUND;
+	if (find_open_page(db, in, &page)) {
+		in->outcome = PAYMENT_INSERT_EARLIER;
+		in->earlier = page.view;
+	}
+	return false;
+}
+
+/* Unless an earlier payment answers. */
+static void insert_new(struct db *db, struct payment_insert *in, const char *org_name)
+{
+	struct found found;
+	int64_t attempt;
+
+	if (find_earlier(db, in, &found) != DB_OK)
+		return;
+	if (answers(in, &found, &attempt)) {
+		in->earlier = found.view;
+		return;
+	}
+	payment_view_finish(&found.view);
+	if (!may_insert(db, in, org_name))
+		return;
+	payment_insert_row(db, &in->payment, attempt, in->idempotency_key, in->till.gateway,
+			   in->is_operator);
+	if (!id_is_none(in->page_of))
+		write_page(db, in);
+	if (in->payment.kind == PAYMENT_TOP_UP)
+		supersede(db, in);
 }
 
 static void insert_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
@@ -296,7 +360,6 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 	struct org_view org = {.name = NULL};
 	struct found found;
 	bool has_org = false;
-	int64_t attempt;
 
 	(void)cmd;
 	payment_view_finish(&in->earlier);
@@ -305,6 +368,7 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 	if (find(db, in->payment.id, &found) != DB_OK)
 		return;
 	if (found.is_there) {
+		in->payment.credit = found.view.credit;
 		payment_view_finish(&found.view);
 		return;
 	}
@@ -314,27 +378,13 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		in->outcome = PAYMENT_INSERT_NO_ORG;
 		return;
 	}
+	insert_new(db, in, org.name);
 	org_view_finish(&org);
-	if (find_earlier(db, in, &found) != DB_OK)
-		return;
-	if (answers(in, &found, &attempt)) {
-		in->earlier = found.view;
-		return;
-	}
-	payment_view_finish(&found.view);
-	if (in->payment.kind == PAYMENT_BUY && buy_is_braked(db, in)) {
-		in->outcome = PAYMENT_INSERT_BRAKED;
-		return;
-	}
-	payment_insert_row(db, &in->payment, attempt, in->idempotency_key, in->gateway);
-	if (!id_is_none(in->page_of))
-		write_page(db, in);
-	if (in->payment.kind == PAYMENT_TOP_UP)
-		supersede(db, in);
 }
 
 struct payment_insert *payment_insert_create(const struct payment_view *payment,
-					     const char *idempotency_key, const char *gateway)
+					     const char *idempotency_key,
+					     const struct purchase_till *till)
 {
 	struct payment_insert *in = xzalloc(sizeof(*in));
 
@@ -343,7 +393,8 @@ struct payment_insert *payment_insert_create(const struct payment_view *payment,
 	in->payment.url = NULL;
 	in->payment.reason = NULL;
 	in->idempotency_key = idempotency_key ? xstrdup(idempotency_key) : NULL;
-	in->gateway = gateway;
+	in->till = *till;
+	in->wanted = payment->credit;
 	return in;
 }
 

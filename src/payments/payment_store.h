@@ -8,6 +8,7 @@
  * results are read in the command's callback and not after it.
  */
 
+#include "payments/ceiling.h"
 #include "payments/payment.h"
 #include "payments/reload_rule.h"
 
@@ -17,7 +18,20 @@
 /* Of a row with those columns. */
 struct payment_view payment_view_of_row(const struct db_row *row);
 void payment_insert_row(struct db *db, const struct payment_view *p, int64_t attempt,
-			const char *idempotency_key, const char *gateway);
+			const char *idempotency_key, const char *gateway, bool by_operator);
+
+/* The till by which something is bought, and what may be bought there. */
+struct purchase_till {
+	const char *gateway;
+	bool is_remote;
+	const struct ceilings *ceilings; /* NULL: everything */
+};
+
+/* ceiling_store.c: what the org may buy at a time. out_has_expired: something counts whose time is
+ * over, because the till has not been asked since. */
+MUST_USE enum db_status purchase_room_read(struct db *db, const struct purchase_till *till,
+					   struct id org, const char *org_name, struct walltime now,
+					   struct purchase_room *out, bool *out_has_expired);
 
 enum payment_insert_outcome {
 	PAYMENT_INSERT_MADE,
@@ -25,6 +39,7 @@ enum payment_insert_outcome {
 	PAYMENT_INSERT_CONFLICT, /* the idempotency key stands for another amount */
 	PAYMENT_INSERT_NO_ORG,
 	PAYMENT_INSERT_BRAKED, /* as many buys as may be declined were, or may be yet */
+	PAYMENT_INSERT_BOUND,  /* a ceiling of purchases: ceiling, room */
 };
 
 /* A new payment, unless an earlier one answers. */
@@ -35,9 +50,14 @@ struct payment_insert {
 	char *idempotency_key;       /* owned, NULL for none */
 	struct microusd minimum;     /* CHECKOUT: what an open payment must cover to answer */
 	struct id page_of;           /* CHECKOUT: whose open page answers, too; ID_NONE: nobody's */
-	const char *gateway;
+	struct cents wanted;         /* payment.credit as it was asked for */
+	struct purchase_till till;
+	bool is_operator; /* neither bound by the ceilings nor counted */
 	/* Out. */
 	enum payment_insert_outcome outcome;
+	enum ceiling_kind ceiling; /* BOUND */
+	struct purchase_room room; /* likewise */
+	bool has_expired;       /* of what counts in it, something the till is to be asked about */
 	bool supersedes;        /* an open one is to be ended now */
 	int64_t retry_after_ms; /* BRAKED; 0: some are in flight */
 	struct payment_view earlier;
@@ -45,9 +65,12 @@ struct payment_insert {
 
 /* brake_store.c: whether this buy must not be begun now, and for how long. */
 bool buy_is_braked(struct db *db, struct payment_insert *in);
+/* ceiling_store.c: whether a ceiling refuses it. A CHECKOUT may be made smaller instead. */
+bool purchase_is_bound(struct db *db, struct payment_insert *in, const char *org_name);
 
 struct payment_insert *payment_insert_create(const struct payment_view *payment,
-					     const char *idempotency_key, const char *gateway);
+					     const char *idempotency_key,
+					     const struct purchase_till *till);
 
 /* The next state of a payment, if it may still become that. */
 struct payment_change {
@@ -105,7 +128,7 @@ struct reload_claim {
 	struct rider rider;
 	/* In. */
 	struct payment_view payment; /* id, org, created */
-	const char *gateway;
+	struct purchase_till till;
 	/* Out. */
 	enum reload_verdict verdict;
 	struct cents amount;
@@ -113,11 +136,14 @@ struct reload_claim {
 	struct walltime not_before;
 };
 
-struct reload_claim *reload_claim_create(const struct payment_view *payment, const char *gateway);
+struct reload_claim *reload_claim_create(const struct payment_view *payment,
+					 const struct purchase_till *till);
 
-/* All but prefs and available, which are the wallet's. Reloads of another till do not count. */
-MUST_USE enum db_status reload_facts_read(struct db *db, const char *gateway, struct id org,
-					  struct walltime now, struct reload_facts *out);
+/* All but prefs and available, which are the wallet's. Reloads of another till do not count. The
+ * trouble is the caller's. */
+MUST_USE enum db_status reload_facts_read(struct db *db, const struct purchase_till *till,
+					  struct id org, struct walltime now,
+					  struct reload_facts *out);
 
 MUST_USE enum db_status payment_read(struct db *db, struct id id, const char *gateway,
 				     bool *out_found, struct payment_view *out);

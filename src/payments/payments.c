@@ -118,6 +118,15 @@ struct walltime payments_now(const struct payments *p)
 	return p->config.now ? p->config.now(p->config.now_arg) : wallet_now(p->wallet);
 }
 
+struct purchase_till payments_till(const struct payments *p)
+{
+	return (struct purchase_till){
+		.gateway = p->gateway->name,
+		.is_remote = p->gateway->is_remote,
+		.ceilings = p->config.ceilings,
+	};
+}
+
 struct cents payments_fee(const struct payments *p, struct cents credit)
 {
 	struct cents fee;
@@ -249,6 +258,7 @@ static void start(struct payments *p, struct pay_request *request, enum payment_
 		job->payment.fee = payments_fee(p, request->amount);
 	if (kind == PAYMENT_CHECKOUT)
 		job->page_of = request->page_of;
+	job->is_operator = request->is_operator;
 	request_push(&job->waiting, request);
 	job_insert(job, kind == PAYMENT_BUY ? request->idempotency_key : NULL, request->minimum,
 		   request->answer_by);

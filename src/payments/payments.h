@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "loop/loop.h"
+#include "payments/ceiling.h"
 #include "wallet/wallet.h"
 
 #include <jansson.h>
@@ -77,6 +78,7 @@ enum pay_outcome {
 	PAY_BAD_REQUEST,  /* err names the field and the remedy (no e-mail address, ...) */
 	PAY_PENDING,      /* the till has not answered in time; goes on in the background */
 	PAY_UNAVAILABLE,  /* the store */
+	PAY_BOUND,        /* a ceiling of purchases: ceiling, room */
 	PAY_RATE_LIMITED, /* declined too often: the card is left alone for retry_after_ms */
 };
 
@@ -89,6 +91,7 @@ struct pay_request {
 	 * key or an org; ID_NONE: nobody. */
 	struct id page_of;
 	const char *idempotency_key; /* buy: the caller's own, NULL for none; borrowed until done */
+	bool is_operator;            /* by hand, beyond the ceilings of purchases */
 	bool wants_news;             /* refresh: also of what went back */
 	struct boottime deadline;
 	void (*done)(struct pay_request *request);
@@ -103,7 +106,9 @@ struct pay_request {
 	char *url;                   /* portal; owned */
 	struct wallet_view after;    /* after a grant */
 	bool has_after;
-	int64_t retry_after_ms; /* RATE_LIMITED */
+	int64_t retry_after_ms;    /* RATE_LIMITED */
+	enum ceiling_kind ceiling; /* BOUND */
+	struct purchase_room room; /* likewise */
 	struct err err;
 
 	/* The payments room's own. */
@@ -124,6 +129,7 @@ struct payments_config {
 	enum payments_mode mode;
 	struct decimal fee_percent; /* of top_up_credits */
 	struct cents fee_minimum;
+	const struct ceilings *ceilings; /* outlives the wallet; NULL: none */
 	/* STRIPE; texts are borrowed until payments_create returns, but for the return URL. */
 	const char *stripe_key;
 	const char *stripe_api_base; /* NULL: Stripe's own */
@@ -159,7 +165,8 @@ void payments_buy(struct payments *p, struct pay_request *request);
 void payments_top_up(struct payments *p, struct pay_request *request);
 void payments_portal(struct payments *p, struct pay_request *request);
 /* A page to pay at, without a fee; an open payment over minimum at least is offered again instead
- * of a second one, as is the open page of page_of. */
+ * of a second one, as is the open page of page_of. Where a ceiling does not allow the amount it is
+ * made smaller, down to minimum. */
 void payments_checkout(struct payments *p, struct pay_request *request);
 /*
  * Waits until a payment of request->org is over: PAY_OK when it is paid, PAY_DECLINED when it came

@@ -9,6 +9,7 @@
 #include "wallet/account.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ORGS_PER_STEP 64
 
@@ -26,13 +27,51 @@ static bool ids_push(struct id **ids, size_t *count, size_t *size, struct id id)
 	return true;
 }
 
-static void look_at(struct payments *p, struct db *db, struct id org)
+/* The words of the balance change in a batch, as a reload begins in one. */
+static void bound(struct payments *p, struct id org, const struct reload_facts *facts)
 {
 	struct watch *watch = &p->watch;
+	struct walltime resets = ceiling_resets(&facts->purchases, reload_ceiling(facts));
+	CLEANUP(free_charp) char *text = reload_bound_text(facts);
+
+	if (resets.ms)
+		watch_later(p, org, resets);
+	if (!facts->trouble || strcmp(facts->trouble, text) != 0)
+		(void)ids_push(&watch->due, &watch->due_count, &watch->due_size, org);
+}
+
+static void follow(struct payments *p, struct id org, const struct reload_facts *facts,
+		   struct walltime now)
+{
+	struct watch *watch = &p->watch;
+	struct cents amount;
+
+	switch (reload_decide(facts, now, &amount)) {
+	case RELOAD_DUE:
+		(void)ids_push(&watch->due, &watch->due_count, &watch->due_size, org);
+		return;
+	case RELOAD_COOLING:
+		watch_later(p, org, facts->not_before);
+		return;
+	case RELOAD_IN_FLIGHT:
+		/* Perhaps of a process that is gone. */
+		poll_soon(p);
+		return;
+	case RELOAD_BOUND:
+		bound(p, org, facts);
+		return;
+	case RELOAD_NOT_WANTED:
+	case RELOAD_NO_ROOM:
+		return;
+	}
+}
+
+static void look_at(struct payments *p, struct db *db, struct id org)
+{
+	struct purchase_till till = payments_till(p);
 	struct walltime now = payments_now(p);
 	struct reload_facts facts = {.in_flight = false};
 	struct wallet_view view;
-	struct cents amount;
 	bool is_found = false;
 
 	if (wallet_view_read(db, org, &is_found, &view) != DB_OK || !is_found)
@@ -45,23 +84,9 @@ static void look_at(struct payments *p, struct db *db, struct id org)
 		return;
 	facts.prefs = wallet_bound_prefs(&view);
 	facts.available = view.available;
-	if (reload_facts_read(db, p->gateway->name, org, now, &facts) != DB_OK)
-		return;
-	switch (reload_decide(&facts, now, &amount)) {
-	case RELOAD_DUE:
-		(void)ids_push(&watch->due, &watch->due_count, &watch->due_size, org);
-		return;
-	case RELOAD_COOLING:
-		watch_later(p, org, facts.not_before);
-		return;
-	case RELOAD_IN_FLIGHT:
-		/* Perhaps of a process that is gone. */
-		poll_soon(p);
-		return;
-	case RELOAD_NOT_WANTED:
-	case RELOAD_NO_ROOM:
-		return;
-	}
+	if (reload_facts_read(db, &till, org, now, &facts) == DB_OK)
+		follow(p, org, &facts, now);
+	free(facts.trouble);
 }
 
 static bool watch_step(struct wallet_query *query, struct db *db)

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "payments/payments.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define IS_OFF     "; auto-reload is switched off"
@@ -34,7 +35,7 @@ enum reload_verdict reload_decide(const struct reload_facts *f, struct walltime 
 				  struct cents *out_amount)
 {
 	struct microusd step = f->prefs.auto_reload_amount, gap, total;
-	int64_t steps, steps_max;
+	int64_t steps, steps_max, steps_allowed;
 	struct cents amount;
 
 	if (!f->prefs.auto_reload_enabled || microusd_sign(step) <= 0 ||
@@ -45,6 +46,13 @@ enum reload_verdict reload_decide(const struct reload_facts *f, struct walltime 
 	if (is_cooling(f, now))
 		return RELOAD_COOLING;
 	steps_max = microusd_steps_floor(room_for(f), step);
+	steps_allowed = steps_max;
+	if (f->has_ceilings)
+		steps_allowed = microusd_steps_floor(purchase_most(&f->purchases), step);
+	if (steps_max > 0 && steps_allowed == 0)
+		return RELOAD_BOUND;
+	if (steps_max > steps_allowed)
+		steps_max = steps_allowed;
 	steps = steps_max;
 	/* A debt beyond all numbers takes what there is room for. */
 	if (microusd_sub(&gap, f->prefs.auto_reload_threshold, f->available))
@@ -85,6 +93,22 @@ char *reload_trouble_text(const char *reason, const struct reload_decline *decli
 		return xasprintf("%.*s%s", len, reason, IS_OFF);
 	walltime_text(decline->not_before, when);
 	return xasprintf("%.*s%s %s", len, reason, NOT_BEFORE, when);
+}
+
+enum ceiling_kind reload_ceiling(const struct reload_facts *f)
+{
+	return purchase_refused(&f->purchases, f->prefs.auto_reload_amount);
+}
+
+char *reload_bound_text(const struct reload_facts *f)
+{
+	enum ceiling_kind kind = reload_ceiling(f);
+	struct walltime resets = ceiling_resets(&f->purchases, kind);
+	const struct reload_decline pause = {.not_before = resets};
+	CLEANUP(free_charp)
+	char *why = ceiling_text(&f->purchases, kind, f->prefs.auto_reload_amount);
+
+	return resets.ms ? reload_trouble_text(why, &pause) : xstrdup(why);
 }
 
 char *reload_trouble_now(const char *trouble, bool is_enabled)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/money.h"
+#include "payments/ceiling.h"
 #include "wallet/wallet.h"
 
 struct reload_facts {
@@ -16,6 +17,9 @@ struct reload_facts {
 	bool in_flight;
 	struct walltime not_before;
 	int64_t declines; /* one after the other, since the last success */
+	bool has_ceilings;
+	struct purchase_room purchases; /* the same with them */
+	char *trouble;                  /* as the balance shows it now; NULL: none */
 };
 
 enum reload_verdict {
@@ -23,6 +27,7 @@ enum reload_verdict {
 	RELOAD_IN_FLIGHT,
 	RELOAD_COOLING, /* until not_before */
 	RELOAD_NO_ROOM, /* one step is more than the rest of the budget or the limit of a charge */
+	RELOAD_BOUND,   /* one step is more than the operator's ceilings allow now */
 	RELOAD_DUE,
 };
 
@@ -38,6 +43,11 @@ struct reload_decline {
 	struct walltime not_before;
 };
 struct reload_decline reload_declined(int64_t declines_before, bool is_final, struct walltime now);
+
+/* BOUND: which ceiling it is, and for people why there is no reload, and until when. The caller
+ * frees the text. */
+enum ceiling_kind reload_ceiling(const struct reload_facts *facts);
+char *reload_bound_text(const struct reload_facts *facts);
 
 /* For people: why it came to nothing, and what follows from it. The caller frees it. */
 char *reload_trouble_text(const char *reason, const struct reload_decline *decline);

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "payments/payment_store.h"
+#include "wallet/account.h"
 
 #include <stdlib.h>
 
@@ -78,7 +79,26 @@ static void queue_in_flight(struct db *db, const char *gateway, struct id org, b
 	db_queue(s, note_row, out);
 }
 
-enum db_status reload_facts_read(struct db *db, const char *gateway, struct id org,
+/* What the ceilings leave of the org. */
+static enum db_status read_purchases(struct db *db, const struct purchase_till *till, struct id org,
+				     struct walltime now, struct reload_facts *out)
+{
+	struct org_view view = {.name = NULL};
+	enum db_status status;
+	bool has_expired;
+
+	out->has_ceilings = till->ceilings != NULL;
+	if (!out->has_ceilings)
+		return DB_OK;
+	status = org_find(db, org, &(bool){false}, &view);
+	if (status == DB_OK)
+		status = purchase_room_read(db, till, org, view.name ? view.name : "", now,
+					    &out->purchases, &has_expired);
+	org_view_finish(&view);
+	return status;
+}
+
+enum db_status reload_facts_read(struct db *db, const struct purchase_till *till, struct id org,
 				 struct walltime now, struct reload_facts *out)
 {
 	static const char SQL[] =
@@ -91,15 +111,31 @@ enum db_status reload_facts_read(struct db *db, const char *gateway, struct id o
 
 	db_bind_id(s, org);
 	db_bind_walltime(s, walltime_of_month(walltime_month(now)));
-	db_bind_text(s, gateway);
+	db_bind_text(s, till->gateway);
 	db_queue(s, read_sum, &out->reloaded);
 	queue_reload(db, org, &row);
-	queue_in_flight(db, gateway, org, &out->in_flight);
+	queue_in_flight(db, till->gateway, org, &out->in_flight);
 	status = db_flush(db);
 	out->not_before = row.not_before;
 	out->declines = row.declines;
-	free(row.trouble);
-	return status;
+	out->trouble = row.trouble;
+	return status == DB_OK ? read_purchases(db, till, org, now, out) : status;
+}
+
+/* A reload that the ceilings do not allow is no decline: only the words change. */
+static void write_bound(struct db *db, const struct payment_view *p,
+			const struct reload_facts *facts)
+{
+	static const char SQL[] =
+		"INSERT INTO reload (org, payment, not_before_ms, declines, trouble) "
+		"VALUES ($1, NULL, 0, 0, $2) ON CONFLICT (org) DO UPDATE "
+		"SET trouble = excluded.trouble";
+	CLEANUP(free_charp) char *text = reload_bound_text(facts);
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	db_bind_id(s, p->org);
+	db_bind_text(s, text);
+	db_queue_write(s, 1);
 }
 
 static void claim_row(struct db *db, const struct payment_view *p)
@@ -116,6 +152,21 @@ static void claim_row(struct db *db, const struct payment_view *p)
 	db_queue_write(s, 1);
 }
 
+static void decide(struct reload_claim *c, struct db *db, const struct reload_facts *facts)
+{
+	struct payment_view *p = &c->payment;
+
+	c->verdict = reload_decide(facts, p->created, &p->credit);
+	if (c->verdict == RELOAD_BOUND) {
+		c->not_before = ceiling_resets(&facts->purchases, reload_ceiling(facts));
+		write_bound(db, p, facts);
+	}
+	if (c->verdict != RELOAD_DUE)
+		return;
+	payment_insert_row(db, p, 1, NULL, c->till.gateway, false);
+	claim_row(db, p);
+}
+
 static void claim_apply(struct rider *rider, struct db *db, const struct wallet_cmd *cmd)
 {
 	struct reload_claim *c = container_of(rider, struct reload_claim, rider);
@@ -128,23 +179,20 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 	bool is_there = false;
 
 	c->verdict = RELOAD_NOT_WANTED;
-	if (payment_read(db, p->id, c->gateway, &is_there, &found) != DB_OK ||
-	    reload_facts_read(db, c->gateway, p->org, p->created, &facts) != DB_OK)
-		return;
-	c->declines = facts.declines;
-	c->not_before = facts.not_before;
-	/* As with an insert: the first try was durable after all. */
-	if (is_there) {
-		c->verdict = RELOAD_DUE;
-		p->credit = found.credit;
-		payment_view_finish(&found);
-		return;
+	if (payment_read(db, p->id, c->till.gateway, &is_there, &found) == DB_OK &&
+	    reload_facts_read(db, &c->till, p->org, p->created, &facts) == DB_OK) {
+		c->declines = facts.declines;
+		c->not_before = facts.not_before;
+		/* As with an insert: the first try was durable after all. */
+		if (is_there) {
+			c->verdict = RELOAD_DUE;
+			p->credit = found.credit;
+		} else {
+			decide(c, db, &facts);
+		}
 	}
-	c->verdict = reload_decide(&facts, p->created, &p->credit);
-	if (c->verdict != RELOAD_DUE)
-		return;
-	payment_insert_row(db, p, 1, NULL, c->gateway);
-	claim_row(db, p);
+	payment_view_finish(&found);
+	free(facts.trouble);
 }
 
 static void claim_destroy(struct rider *rider)
@@ -152,13 +200,14 @@ static void claim_destroy(struct rider *rider)
 	free(container_of(rider, struct reload_claim, rider));
 }
 
-struct reload_claim *reload_claim_create(const struct payment_view *payment, const char *gateway)
+struct reload_claim *reload_claim_create(const struct payment_view *payment,
+					 const struct purchase_till *till)
 {
 	struct reload_claim *c = xzalloc(sizeof(*c));
 
 	c->rider = (struct rider){.apply = claim_apply, .destroy = claim_destroy};
 	c->payment = *payment;
-	c->gateway = gateway;
+	c->till = *till;
 	return c;
 }
 

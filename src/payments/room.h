@@ -48,6 +48,7 @@ struct job {
 	bool is_refused;     /* the till cannot be asked like this */
 	bool is_forbidden;   /* the operator's key may not */
 	bool was_changed;
+	bool is_operator;
 	bool supersedes;  /* an earlier invoice, which is ended afterwards */
 	int64_t declines; /* of the reloads before this one */
 	/* INSERT, BRAKED. */
@@ -136,6 +137,7 @@ struct payments {
 };
 
 struct walltime payments_now(const struct payments *p);
+struct purchase_till payments_till(const struct payments *p);
 
 /* requests: payments.c. */
 void request_begin(struct payments *p, struct pay_request *request);

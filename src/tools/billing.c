@@ -39,6 +39,7 @@ static struct billing *begin(struct tool_call *call, void (*done)(struct pay_req
 
 	b->call = call;
 	b->request.org = call->caller.org;
+	b->request.is_operator = call->options.is_operator && !call->is_keyed;
 	b->request.deadline = call->deadline.ms < till.ms ? call->deadline : till;
 	b->request.done = done;
 	b->request.arg = b;
@@ -143,6 +144,28 @@ static void reply_braked(struct tool_call *call, const struct pay_request *r)
 	tool_call_error(call, &error);
 }
 
+static void reply_bound(struct tool_call *call, const struct pay_request *r)
+{
+	struct walltime resets = ceiling_resets(&r->room, r->ceiling);
+	CLEANUP(free_charp)
+	char *why = ceiling_text(&r->room, r->ceiling, usd_of(r->amount));
+	struct tool_error error;
+	struct emit e;
+
+	tool_error_init(&error, ERROR_PURCHASE_LIMIT);
+	tool_error_message(&error, "Nothing was bought: %s.", why);
+	emit_init(&e, &error.members);
+	emit_key_text(&e, "limit", ceiling_name(r->ceiling));
+	emit_key_usd(&e, "limit_usd", ceiling_limit(&r->room, r->ceiling));
+	emit_key_usd(&e, "spent_usd", ceiling_spent(&r->room, r->ceiling));
+	if (resets.ms) {
+		emit_key(&e, "resets_at");
+		emit_walltime(&e, resets);
+	}
+	emit_sandbox(&e, call->tools);
+	tool_call_error(call, &error);
+}
+
 /* True when the request came to something that has a result; else the call has ended. */
 static bool has_result(struct tool_call *call, const struct pay_request *r)
 {
@@ -168,6 +191,9 @@ static bool has_result(struct tool_call *call, const struct pay_request *r)
 		return false;
 	case PAY_RATE_LIMITED:
 		reply_braked(call, r);
+		return false;
+	case PAY_BOUND:
+		reply_bound(call, r);
 		return false;
 	case PAY_UNAVAILABLE:
 		/* With a text it is the payment service. */

@@ -42,6 +42,11 @@ static const struct error_kind KINDS[] = {
 		{"PAYMENT_ACTION_REQUIRED", "billing", 402, false,
 		 "The bank wants the user to confirm the payment.",
 		 "Ask the user to open the url; the tokens arrive when it is confirmed."},
+	[ERROR_PURCHASE_LIMIT] =
+		{"PURCHASE_LIMIT", "billing", 403, false,
+		 "A ceiling of purchases that the operator set does not allow this.",
+		 "Nothing was charged. Do not retry unchanged: buy less, wait for resets_at where "
+		 "it is given, or ask the operator, who sets 'purchases' in farebox.json."},
 	[ERROR_IDEMPOTENCY_CONFLICT] =
 		{"IDEMPOTENCY_CONFLICT", "idempotency", 409, false,
 		 "This idempotency key was used with other arguments.",

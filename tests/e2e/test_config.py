@@ -60,6 +60,17 @@ FAULTS = [
     (up(a_b_c=1), "/upstreams/u/a_b_c", "not a known field"),
     ({"a/b~c": 1}, "/a~1b~0c", "not a known field"),
     ({"detectors": {"hirng": {}}}, "/detectors/hirng", "did you mean hiring?"),
+    # Ceilings of purchases.
+    ({"purchases": {"per_cal_usd": 1}}, "/purchases/per_cal_usd", "did you mean per_call_usd?"),
+    ({"purchases": {"per_day_usd": -1}}, "/purchases/per_day_usd", "at least 0"),
+    ({"purchases": {"per_day_usd": 0.001}}, "/purchases/per_day_usd", "more than two decimals"),
+    ({"purchases": {"per_day_usd": "100"}}, "/purchases/per_day_usd", "number"),
+    ({"purchases": {"per_day_usd": None}}, "/purchases/per_day_usd", "number"),
+    ({"purchases": {"per_month_usd": 1000000.01}}, "/purchases/per_month_usd", "at most 1000000"),
+    ({"purchases": {"per_month_usd": 1e300}}, "/purchases/per_month_usd", "at most"),
+    ({"purchases": 100}, "/purchases", "object"),
+    ({"orgs": {"acme": {"purchases": {"per_call_usd": True}}}},
+     "/orgs/acme/purchases/per_call_usd", "number"),
     # Prices.
     ({"tools": {"t": {"provider": ECHO}}}, "/tools/t/price", "required"),
     ({"tools": {"t": {"price": FLAT}}}, "/tools/t/provider", "required"),

@@ -439,6 +439,13 @@ def test_the_configuration_overrides_what_the_client_says():
             check_books(home, 1)
 
 
+def test_there_is_no_page_where_a_ceiling_is_below_the_shortfall():
+    with house(purchases={"per_call_usd": 4}) as home:
+        with home.server(**CAN_PAY) as s:
+            assert "url" not in refused(s.call("echo", {}))["top_up"]
+        check_books(home, 0)
+
+
 def test_without_payments_it_is_the_plain_error():
     with house() as home, home.server(env={"FAREBOX_PAYMENTS": "off"}, **CAN_PAY) as s:
         assert "url" not in refused(s.call("echo", {}))["top_up"]

@@ -332,6 +332,7 @@ static void apply_twice(struct house *h, struct rider *rider, const struct walle
 
 START_TEST(riders_applied_again_after_a_commit_of_unknown_outcome_come_to_the_same)
 {
+	static const struct purchase_till till = {.gateway = "sandbox"};
 	struct wallet_cmd cmd = {.outcome = WALLET_OK};
 	struct payment_view p = {.kind = PAYMENT_BUY, .state = PAYMENT_SUBMITTED, .credit = {700}};
 	struct payment_insert *insert;
@@ -344,7 +345,7 @@ START_TEST(riders_applied_again_after_a_commit_of_unknown_outcome_come_to_the_sa
 	p.id = wallet_new_id(h.wallet);
 	p.org = h.org;
 	p.created = house_now(&clock_offset_ms);
-	insert = payment_insert_create(&p, "one", "sandbox");
+	insert = payment_insert_create(&p, "one", &till);
 	apply_twice(&h, &insert->rider, &cmd);
 	ck_assert_int_eq(insert->outcome, PAYMENT_INSERT_MADE);
 	insert->rider.destroy(&insert->rider);
@@ -357,7 +358,7 @@ START_TEST(riders_applied_again_after_a_commit_of_unknown_outcome_come_to_the_sa
 	cmd.after.prefs = house_prefs(&h);
 	p.id = wallet_new_id(h.wallet);
 	p.kind = PAYMENT_RELOAD;
-	claim = reload_claim_create(&p, "sandbox");
+	claim = reload_claim_create(&p, &till);
 	apply_twice(&h, &claim->rider, &cmd);
 	ck_assert_int_eq(claim->verdict, RELOAD_DUE);
 	ck_assert_int_eq(claim->payment.credit.v, 2000);

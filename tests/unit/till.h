@@ -234,6 +234,9 @@ static inline void house_kick(void *arg)
 	(void)arg;
 }
 
+/* Of the houses that are opened from now on. */
+static const struct ceilings *house_ceilings;
+
 /* world NULL: the sandbox. */
 static inline void house_open(struct house *h, const char *path, struct world *world)
 {
@@ -241,6 +244,7 @@ static inline void house_open(struct house *h, const char *path, struct world *w
 		.mode = PAYMENTS_SANDBOX,
 		.fee_percent = {.digits = 55, .scale = 1},
 		.fee_minimum = {80},
+		.ceilings = house_ceilings,
 		.now = house_now,
 		.now_arg = &clock_offset_ms,
 	};
