@@ -169,7 +169,7 @@ static bool on_turn_end(void *arg)
 	return is_more;
 }
 
-static void create_wallet(struct app *app)
+static void create_wallet(struct app *app, const struct payments_config *payments)
 {
 	struct wallet_config config = {
 		.store = app->store,
@@ -180,6 +180,7 @@ static void create_wallet(struct app *app)
 		.guard = app->config.guard,
 		.watchdog = loop_watchdog(app->loop),
 		.ceilings = app->config.ceilings,
+		.is_live = payments_config_is_live(payments),
 	};
 
 	app->wallet = wallet_create(&config);
@@ -201,7 +202,7 @@ static bool create_parts(struct app *app, const struct payments_config *payments
 	};
 
 	app->http = http_create(app->loop, "farebox/" FAREBOX_VERSION);
-	create_wallet(app);
+	create_wallet(app, payments);
 	app->sessions = sessions_create(app->wallet, app->store);
 	app->payments = payments_create(app->loop, app->http, app->wallet, payments, err);
 	if (!app->payments)

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "cli/run.h"
+#include "cli/store_check.h"
 #include "wallet/clock.h"
 #include "wallet/holds.h"
 
@@ -188,7 +189,7 @@ static void check_org(struct doctor *d, struct db *db)
 		doctor_add(d, FINDING_OK, "org", NULL,
 			   "%s: not there yet, made with the first call", d->config.org_name);
 	} else {
-		tokens_text(view.available, tokens);
+		tokens_text(wallet_spendable(&view), tokens);
 		doctor_add(d, FINDING_OK, "org", NULL, "%s: %s tokens can be spent", org.name,
 			   tokens);
 		d->has_email = org.email != NULL;
@@ -391,6 +392,27 @@ static void check_clock(struct doctor *d, struct db *db)
 	}
 }
 
+static void add_test_money(void *arg, const char *text, const char *remedy)
+{
+	doctor_add(arg, FINDING_FAIL, "test_money", remedy, "%s", text);
+}
+
+/* Money of the sandbox and of test keys, on a store for real money. */
+static void check_test_money(struct doctor *d, struct db *db)
+{
+	struct payments_config payments = {.mode = PAYMENTS_OFF};
+	struct err err = ERR_INIT;
+	char *key = NULL;
+	bool is_live;
+
+	/* What is wrong with it is told where payments are looked at. */
+	is_live = app_choose_payments(&payments, &key, &err) && payments_config_is_live(&payments);
+	secret_free(key);
+	if (!store_check_test_money(db, is_live, add_test_money, d))
+		doctor_add(d, FINDING_FAIL, "test_money", "Run 'farebox ledger verify'.",
+			   "the wallets cannot be read: %s", db_error(db));
+}
+
 void doctor_check_store(struct doctor *d)
 {
 	struct err err = ERR_INIT;
@@ -408,6 +430,7 @@ void doctor_check_store(struct doctor *d)
 		check_configured(d, db);
 		check_keys(d, db);
 		check_mirror(d, db);
+		check_test_money(d, db);
 	}
 	check_api_key(d, db);
 	db_close(db);

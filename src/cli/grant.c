@@ -11,7 +11,7 @@ static void print_granted(const struct cli *cli, const char *org, struct microus
 	struct emit e;
 
 	tokens_text(amount, tokens);
-	tokens_text(result->after.available, balance);
+	tokens_text(wallet_spendable(&result->after), balance);
 	digest_text(&result->receipt, receipt);
 	if (!cli->wants_json) {
 		(void)fputs("granted ", stdout);
@@ -26,7 +26,7 @@ static void print_granted(const struct cli *cli, const char *org, struct microus
 	emit_key_text(&e, "org", org);
 	emit_key_id(&e, "org_id", "org", result->after.org);
 	emit_key_tokens(&e, "tokens", amount);
-	emit_key_tokens(&e, "balance_tokens", result->after.available);
+	emit_key_tokens(&e, "balance_tokens", wallet_spendable(&result->after));
 	emit_key_text(&e, "receipt", receipt);
 	emit_object_end(&e);
 	emit_done(&e);

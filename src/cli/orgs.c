@@ -1,3 +1,5 @@
+#include "cli/orgs.h"
+
 #include "base/limits.h"
 #include "cli/print.h"
 #include "cli/run.h"
@@ -15,7 +17,7 @@ static void emit_org(struct emit *e, const struct org_view *org, const struct wa
 	emit_key_bool(e, "default", org->is_default);
 	emit_key(e, "created");
 	emit_walltime(e, org->created);
-	emit_key_tokens(e, "tokens", view->available);
+	emit_key_tokens(e, "tokens", wallet_spendable(view));
 	emit_key_tokens(e, "held_tokens", view->held);
 	emit_object_end(e);
 }
@@ -82,7 +84,7 @@ static void print_created(const struct cli *cli, struct org_view *org,
 		return;
 	}
 	id_text("org", org->id, id);
-	tokens_text(result->after.available, tokens);
+	tokens_text(wallet_spendable(&result->after), tokens);
 	(void)puts(id);
 	cli_note("%s has %s tokens; 'farebox keys create --org %s' makes its key", org->name,
 		 tokens, id);
@@ -226,7 +228,7 @@ static bool add_org(struct db *db, const struct org_view *org, struct table *t, 
 		return false;
 	emit_org(e, org, &view);
 	id_text("org", org->id, id);
-	tokens_text(view.available, tokens);
+	tokens_text(wallet_spendable(&view), tokens);
 	tokens_text(view.held, held);
 	walltime_text(org->created, created);
 	table_row(t, (const char *const[]){id, tokens, held, created, org->name,
@@ -343,7 +345,8 @@ static const struct command RENAME = {
 	.run = run_rename,
 };
 
-static const struct command *const COMMANDS[] = {&CREATE, &EMAIL, &LIST, &RENAME, NULL};
+static const struct command *const COMMANDS[] = {
+	&CREATE, &EMAIL, &LIST, &RENAME, &COMMAND_ORGS_VOID, NULL};
 
 const struct command COMMAND_ORGS = {
 	.name = "orgs",

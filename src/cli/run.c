@@ -307,6 +307,7 @@ static void on_cmd(struct wallet_cmd *cmd)
 
 	r->is_done = true;
 	r->outcome = cmd->outcome;
+	r->amount = cmd->amount;
 	r->after = cmd->after;
 	r->receipt = cmd->receipt;
 	r->now = cmd->now;

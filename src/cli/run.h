@@ -45,6 +45,7 @@ int cli_call_own(struct cli *cli, const char *tool, struct slice arguments, json
 struct cmd_result {
 	bool is_done;
 	enum wallet_outcome outcome;
+	struct microusd amount;
 	struct wallet_view after;
 	struct digest receipt;
 	struct walltime now;

@@ -41,7 +41,7 @@ static int print_paid(struct cli *cli, const struct pay_request *r)
 	if (!cli->wants_json) {
 		usd_text_people(microusd_plus(credit, fee), total);
 		tokens_text(credit, tokens);
-		tokens_text(r->after.available, balance);
+		tokens_text(wallet_spendable(&r->after), balance);
 		(void)printf("paid $%s: %s tokens%s%s\n", total, tokens,
 			     r->has_after ? ", balance " : "", r->has_after ? balance : "");
 		return CLI_OK;
@@ -55,7 +55,7 @@ static int print_paid(struct cli *cli, const struct pay_request *r)
 	emit_key_usd(&e, "total_usd", microusd_plus(credit, fee));
 	emit_key_tokens(&e, "tokens", credit);
 	if (r->has_after)
-		emit_key_tokens(&e, "balance_tokens", r->after.available);
+		emit_key_tokens(&e, "balance_tokens", wallet_spendable(&r->after));
 	emit_key_bool(&e, "sandbox", true);
 	emit_object_end(&e);
 	emit_done(&e);

@@ -102,7 +102,7 @@ void meter_usage(const struct meter_call *call, struct buf *out)
 	emit_key_usd(&e, "cost", call->charge.amount);
 	emit_key_text(&e, "currency", "USD");
 	emit_key_tokens(&e, "tokens", call->charge.amount);
-	emit_key_usd(&e, "credits_remaining", call->after.available);
+	emit_key_usd(&e, "credits_remaining", wallet_spendable(&call->after));
 	if (call->charge.has_raw_cost) {
 		emit_key(&e, "raw_cost");
 		emit_decimal(&e, call->charge.raw_cost);

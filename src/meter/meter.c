@@ -122,6 +122,7 @@ static struct wallet_cmd *command(struct meter_call *call, enum wallet_op op, wa
 	cmd->lease = call->lease;
 	cmd->subject = call->subject;
 	cmd->is_limited = call->is_limited;
+	cmd->is_real = call->is_real;
 	cmd->digest = call->digest;
 	cmd->deadline = call->deadline;
 	if (call->idempotency_key) {
@@ -439,6 +440,7 @@ static void begin(struct meter_call *call, const struct wallet_cmd *cmd)
 	call->lease = cmd->lease;
 	call->subject = cmd->subject;
 	call->is_limited = cmd->is_limited;
+	call->is_real = cmd->is_real;
 	call->receipt = cmd->receipt;
 	call->idempotency_day = cmd->idempotency_day;
 	version_note(call->meter, call->price->version);

@@ -106,7 +106,7 @@ struct meter_call {
 	struct execution execution;
 	struct loop_timer timer;
 	struct id lease, subject;
-	bool is_limited;
+	bool is_limited, is_real;
 	int64_t idempotency_day;
 	int64_t join_wait_ms;
 	struct meter_call *next, *prev;

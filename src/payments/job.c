@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "payments/room.h"
+#include "wallet/play.h"
 
 #include <stdlib.h>
 
@@ -312,6 +313,7 @@ void job_grant(struct job *job)
 	cmd->fact = payment_fact(job->payment.id);
 	cmd->note = xasprintf("%s by %s", payment_kind_name(job->payment.kind),
 			      job->p->gateway->name);
+	cmd->is_play = play_is_till(job->p->gateway->name);
 	change->is_grant = true;
 	submit_change(job, cmd, change);
 }

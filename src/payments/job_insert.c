@@ -132,6 +132,12 @@ static void on_inserted(struct wallet_cmd *cmd)
 	case PAYMENT_INSERT_BRAKED:
 		braked(job, insert);
 		return;
+	case PAYMENT_INSERT_PLAY:
+		for (struct pay_request *r = job->waiting; r; r = r->next)
+			err_set(&r->err, "%s", PLAY_REFUSED);
+		job->payment = (struct payment_view){.url = NULL};
+		job_end(job, PAY_NOT_CONFIGURED);
+		return;
 	case PAYMENT_INSERT_BOUND:
 		bound(job, insert);
 		return;

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "wallet/account.h"
+#include "wallet/play.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -361,7 +362,6 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 	struct found found;
 	bool has_org = false;
 
-	(void)cmd;
 	payment_view_finish(&in->earlier);
 	in->outcome = PAYMENT_INSERT_MADE;
 	/* Itself stands there when the first try of this batch was durable after all. */
@@ -378,7 +378,10 @@ static void insert_apply(struct rider *rider, struct db *db, const struct wallet
 		in->outcome = PAYMENT_INSERT_NO_ORG;
 		return;
 	}
-	insert_new(db, in, org.name);
+	if (cmd->after.is_live && play_is_till(in->till.gateway))
+		in->outcome = PAYMENT_INSERT_PLAY;
+	else
+		insert_new(db, in, org.name);
 	org_view_finish(&org);
 }
 

@@ -39,6 +39,7 @@ enum payment_insert_outcome {
 	PAYMENT_INSERT_CONFLICT, /* the idempotency key stands for another amount */
 	PAYMENT_INSERT_NO_ORG,
 	PAYMENT_INSERT_BRAKED, /* as many buys as may be declined were, or may be yet */
+	PAYMENT_INSERT_PLAY,   /* no play money on a live store */
 	PAYMENT_INSERT_BOUND,  /* a ceiling of purchases: ceiling, room */
 };
 

@@ -4,6 +4,9 @@
 
 #include "base/limits.h"
 #include "payments/room.h"
+#include "payments/stripe.h"
+#include "wallet/account.h"
+#include "wallet/play.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +90,16 @@ void payments_destroy(struct payments *p)
 	if (p->gateway)
 		p->gateway->destroy(p->gateway);
 	free(p);
+}
+
+bool payments_config_is_live(const struct payments_config *config)
+{
+	enum stripe_mode mode;
+	bool is_restricted;
+
+	return config->mode == PAYMENTS_STRIPE &&
+	       stripe_key_mode(config->stripe_key, &mode, &is_restricted) &&
+	       mode == STRIPE_MODE_LIVE;
 }
 
 bool payments_is_sandbox(const struct payments *p)
@@ -302,7 +315,10 @@ static bool read_payment(struct wallet_query *query, struct db *db)
 
 	struct reload_view reload = {.last_trouble = NULL};
 
+	job->after = (struct wallet_view){.is_live = false};
 	if (payment_read(db, id, job->p->gateway->name, &job->is_found, &job->payment) != DB_OK ||
+	    (job->is_found &&
+	     wallet_view_read(db, job->payment.org, &(bool){false}, &job->after) != DB_OK) ||
 	    (job->is_found && reload_view_read(db, job->payment.org, &reload) != DB_OK))
 		query->is_failed = true;
 	/* Also one that is in flight elsewhere may be declined here. */
@@ -361,6 +377,8 @@ static void pay_what_was_read(struct wallet_query *query)
 	else if (!job->is_found ||
 		 (!id_is_none(request->org) && !id_eq(request->org, job->payment.org)))
 		end_unpaid(job, "the sandbox has no such payment");
+	else if (job->after.is_live)
+		end_unpaid(job, PLAY_REFUSED);
 	else if (payment_is_expired(&job->payment, payments_now(job->p)))
 		job_till(job);
 	else if (payment_is_payable(state))

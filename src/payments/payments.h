@@ -149,6 +149,8 @@ struct payments *payments_create(struct loop *loop, struct http *http, struct wa
 /* Before the wallet. What is under way stays in the store as it is, and requests that still wait
  * hear nothing. NULL is allowed. */
 void payments_destroy(struct payments *p);
+/* With a key for real money: the wallet is to mark its store. */
+bool payments_config_is_live(const struct payments_config *config);
 bool payments_is_sandbox(const struct payments *p);
 bool payments_is_on(const struct payments *p);
 
@@ -187,6 +189,11 @@ void payments_watch(struct payments *p, struct id org);
 void payments_resume(struct payments *p);
 /* The process ends; one wallet turn is to come yet. */
 void payments_leave(struct payments *p);
+
+/* Why a live store takes no play money. */
+#define PLAY_REFUSED                                                                               \
+	"this store was used with a live Stripe key, so nothing is bought on it in the sandbox "   \
+	"or with a test key"
 
 /* The user's part in the sandbox: pays an open or waiting payment. done as above; PAY_BAD_REQUEST
  * when it is not open. request->org is looked at only when it is set: another org's payment is not

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "payments/room.h"
 #include "wallet/account.h"
+#include "wallet/play.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,14 @@ static void look_at(struct payments *p, struct db *db, struct id org)
 		return;
 	/* Nearly all looks end here. */
 	if (!view.prefs.auto_reload_enabled ||
-	    microusd_cmp(view.available, view.prefs.auto_reload_threshold) >= 0)
+	    microusd_cmp(wallet_spendable(&view), view.prefs.auto_reload_threshold) >= 0)
+		return;
+	if (view.is_live && play_is_till(p->gateway->name))
 		return;
 	if (wallet_ceiling_read(p->wallet, db, &view) != DB_OK)
 		return;
 	facts.prefs = wallet_bound_prefs(&view);
-	facts.available = view.available;
+	facts.available = wallet_spendable(&view);
 	if (reload_facts_read(db, &till, org, now, &facts) == DB_OK)
 		follow(p, org, &facts, now);
 	free(facts.trouble);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "payments/payment_store.h"
 #include "wallet/account.h"
+#include "wallet/play.h"
 
 #include <stdlib.h>
 
@@ -173,12 +174,14 @@ static void claim_apply(struct rider *rider, struct db *db, const struct wallet_
 	struct payment_view *p = &c->payment;
 	struct reload_facts facts = {
 		.prefs = wallet_bound_prefs(&cmd->after),
-		.available = cmd->after.available,
+		.available = wallet_spendable(&cmd->after),
 	};
 	struct payment_view found = {.url = NULL};
 	bool is_there = false;
 
 	c->verdict = RELOAD_NOT_WANTED;
+	if (cmd->after.is_live && play_is_till(c->till.gateway))
+		return;
 	if (payment_read(db, p->id, c->till.gateway, &is_there, &found) == DB_OK &&
 	    reload_facts_read(db, &c->till, p->org, p->created, &facts) == DB_OK) {
 		c->declines = facts.declines;

@@ -1,5 +1,7 @@
 #include "payments/reversal_store.h"
 
+#include "wallet/play.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +111,7 @@ static void move(struct wallet_cmd *cmd, const struct reversal_change *c,
 		return;
 	cmd->op = direction > 0 ? WALLET_OP_TAKE : WALLET_OP_GRANT;
 	cmd->kind = direction > 0 ? kind_of_taking(c) : ENTRY_DISPUTE_REVERSAL;
+	cmd->is_play = play_is_till(c->gateway);
 	cmd->amount = direction > 0 ? microusd_minus(c->taken, taken_before)
 				    : microusd_minus(taken_before, c->taken);
 	/* An amount may change while the money stays; then the row alone says what is known. */

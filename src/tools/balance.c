@@ -118,9 +118,11 @@ static void token_balance_done(struct wallet_query *query)
 	trouble = reload_trouble_now(b->reload.last_trouble, b->view.prefs.auto_reload_enabled);
 	emit_init(&e, &out);
 	emit_object(&e);
-	emit_key_tokens(&e, "tokens", b->view.available);
+	emit_key_tokens(&e, "tokens", wallet_spendable(&b->view));
 	emit_key_tokens(&e, "held_tokens", b->view.held);
-	emit_key_usd(&e, "usd", b->view.available);
+	if (b->view.is_live && microusd_sign(b->view.play) > 0)
+		emit_key_tokens(&e, "test_tokens", b->view.play);
+	emit_key_usd(&e, "usd", wallet_spendable(&b->view));
 	emit_key_i64(&e, "tokens_per_usd", MICROUSD_PER_USD / MICROUSD_PER_TOKEN);
 	emit_prices(&e, call);
 	emit_key(&e, "auto_reload");
@@ -150,14 +152,14 @@ static void check_balance_done(struct wallet_query *query)
 
 	if (!balance_is_read(call))
 		return;
-	usd_text_people(b->view.available, usd);
+	usd_text_people(wallet_spendable(&b->view), usd);
 	if (usd[0] == '-')
 		message = xasprintf("Balance: -$%s USD available.", usd + 1);
 	else
 		message = xasprintf("Balance: $%s USD available.", usd);
 	emit_init(&e, &out);
 	emit_object(&e);
-	emit_key_usd(&e, "available_usd", b->view.available);
+	emit_key_usd(&e, "available_usd", wallet_spendable(&b->view));
 	emit_key_text(&e, "message", message);
 	emit_object_end(&e);
 	emit_done(&e);

@@ -8,6 +8,7 @@
 #include "json/edge.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define INVOICES_DEFAULT 20
 /* After this the till's answer is not waited for: the payment goes on in the background. */
@@ -119,6 +120,11 @@ static void reply_trouble(struct tool_call *call, const struct pay_request *r, e
 					"found, and not paid for twice.");
 	if (code == ERROR_UPSTREAM_ERROR)
 		tool_error_hint(&error, "Nothing was charged. Try again later.");
+	else if (code == ERROR_PAYMENTS_NOT_CONFIGURED && err_is_set(&r->err) &&
+		 strcmp(r->err.text, PLAY_REFUSED) == 0)
+		tool_error_hint(&error, "Nothing was bought. The operator sets a live key in "
+					"STRIPE_SECRET_KEY, or FAREBOX_STORE to another store "
+					"for trying things out.");
 	else if (err_is_set(&r->err) && code == ERROR_PAYMENTS_NOT_CONFIGURED)
 		tool_error_hint(&error, "Nothing was charged. The operator looks the Stripe key "
 					"over: 'farebox doctor' names what is wrong with it.");
@@ -219,7 +225,7 @@ static void emit_bought(struct emit *e, const struct pay_request *r)
 	emit_key_usd(e, "amount_usd", credit);
 	if (r->outcome == PAY_OK) {
 		emit_key_tokens(e, "tokens", credit);
-		emit_key_tokens(e, "balance_tokens", r->after.available);
+		emit_key_tokens(e, "balance_tokens", wallet_spendable(&r->after));
 	}
 	emit_key_id(e, "payment_id", "pay", r->payment.id);
 	if (r->outcome == PAY_OK)

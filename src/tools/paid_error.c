@@ -22,7 +22,8 @@ struct microusd paid_proposal(const struct meter_call *call, struct microusd sho
 
 struct microusd paid_shortfall(const struct meter_call *call)
 {
-	return microusd_max(MICROUSD_ZERO, microusd_minus(call->needed, call->after.available));
+	return microusd_max(MICROUSD_ZERO,
+			    microusd_minus(call->needed, wallet_spendable(&call->after)));
 }
 
 /* The tools that buy tokens are there for this caller. */
@@ -73,7 +74,7 @@ static void insufficient(const struct meter_call *call, const struct open_paymen
 
 	emit_init(&e, &error->members);
 	emit_key_tokens(&e, "needed_tokens", call->needed);
-	emit_key_tokens(&e, "available_tokens", call->after.available);
+	emit_key_tokens(&e, "available_tokens", wallet_spendable(&call->after));
 	emit_key_tokens(&e, "shortfall_tokens", shortfall);
 	emit_key(&e, "top_up");
 	emit_object(&e);
@@ -94,7 +95,7 @@ static void insufficient(const struct meter_call *call, const struct open_paymen
 		tool_error_hint(error, "Nothing was executed. This key buys no tokens: ask the "
 				       "user, or the operator ('farebox billing checkout'), to add "
 				       "them, then call again; do not retry before that.");
-	affordable(call, call->after.available, &e, error);
+	affordable(call, wallet_spendable(&call->after), &e, error);
 }
 
 static void over_budget(const struct meter_call *call, struct tool_error *error)

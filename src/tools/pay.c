@@ -167,7 +167,7 @@ static char *message_of(const struct paid *paid)
 	CHECK(microusd_from_cents(&credit, request->payment.credit) &&
 	      microusd_from_cents(&fee, request->payment.fee));
 	tokens_text(meter->needed, needed);
-	tokens_text(meter->after.available, there);
+	tokens_text(wallet_spendable(&meter->after), there);
 	tokens_text(credit, bought);
 	usd_text_people(microusd_plus(credit, fee), usd);
 	return xasprintf("%s needs %s tokens, %s are left. Buy %s tokens for $%s?",

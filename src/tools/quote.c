@@ -46,7 +46,7 @@ static bool fits_view(const struct wallet_view *view, struct microusd bound)
 	struct preferences prefs = wallet_bound_prefs(view);
 	struct microusd used;
 
-	if (microusd_cmp(view->available, bound) < 0)
+	if (microusd_cmp(wallet_spendable(view), bound) < 0)
 		return false;
 	if (!prefs.has_budget)
 		return true;
@@ -76,7 +76,7 @@ static void done(struct wallet_query *query)
 	emit_key_tokens(&e, "hold_tokens", q->bound);
 	emit_key_usd(&e, "max_usd", q->bound);
 	emit_key_bool(&e, "affordable", is_affordable);
-	emit_key_tokens(&e, "balance_tokens", q->view.available);
+	emit_key_tokens(&e, "balance_tokens", wallet_spendable(&q->view));
 	emit_object_end(&e);
 	emit_done(&e);
 	tool_call_result(call, buf_slice(&out));

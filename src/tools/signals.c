@@ -192,7 +192,7 @@ static void emit_total(struct emit *e, const struct detect *d)
 	emit_key_usd(e, "cost", d->spent);
 	emit_key_text(e, "currency", "USD");
 	emit_key_tokens(e, "tokens", d->spent);
-	emit_key_usd(e, "credits_remaining", d->view.available);
+	emit_key_usd(e, "credits_remaining", wallet_spendable(&d->view));
 	emit_object_end(e);
 }
 

@@ -283,6 +283,8 @@ void wallet_view_of_row(const struct db_row *row, struct wallet_view *view)
 	view->seq = db_row_i64(row, "seq");
 	view->month = db_row_i64(row, "month");
 	view->captured_month = db_row_microusd(row, "captured_month_microusd");
+	view->play = db_row_microusd(row, "play_microusd");
+	view->is_live = !db_row_is_null(row, "live_seq");
 	prefs->auto_reload_enabled = db_row_bool(row, "auto_reload_enabled");
 	prefs->auto_reload_threshold = db_row_microusd(row, "auto_reload_threshold_microusd");
 	prefs->auto_reload_amount = db_row_microusd(row, "auto_reload_amount_microusd");
@@ -316,7 +318,8 @@ enum db_status wallet_view_read(struct db *db, struct id org, bool *out_found,
 	static const char SQL[] =
 		"SELECT org, available_microusd, held_microusd, seq, month, "
 		"captured_month_microusd, auto_reload_enabled, auto_reload_threshold_microusd, "
-		"auto_reload_amount_microusd, budget_limit_microusd FROM wallet WHERE org = $1";
+		"auto_reload_amount_microusd, budget_limit_microusd, play_microusd, live_seq "
+		"FROM wallet WHERE org = $1";
 	struct view_found f = {.now = clock_of_reader(db)};
 	struct db_stmt *s = db_stmt(db, SQL);
 	enum db_status status;

@@ -76,7 +76,8 @@ static void queue_row(struct batch *b, struct id org)
 	static const char SQL[] =
 		"SELECT org, available_microusd, held_microusd, seq, head, month, "
 		"captured_month_microusd, auto_reload_enabled, auto_reload_threshold_microusd, "
-		"auto_reload_amount_microusd, budget_limit_microusd FROM wallet WHERE org = $1";
+		"auto_reload_amount_microusd, budget_limit_microusd, play_microusd, live_seq "
+		"FROM wallet WHERE org = $1";
 	struct db_stmt *s = db_stmt(b->db, SQL);
 
 	db_bind_id(s, org);
@@ -118,6 +119,7 @@ struct row *batch_row_new(struct batch *b, struct id org)
 	row->exists = true;
 	row->is_new = true;
 	row->is_dirty = true;
+	row->view.is_live = store_is_live(b->db);
 	row->view.month = walltime_month(b->now);
 	row->view.prefs.auto_reload_threshold = (struct microusd){5 * MICROUSD_PER_USD};
 	row->view.prefs.auto_reload_amount = (struct microusd){20 * MICROUSD_PER_USD};
@@ -269,6 +271,9 @@ static void apply(struct batch *b, struct wallet_cmd *cmd)
 	case WALLET_OP_TAKE:
 		apply_take(b, cmd);
 		return;
+	case WALLET_OP_VOID_PLAY:
+		apply_void_play(b, cmd);
+		return;
 	case WALLET_OP_ORG_CREATE:
 		apply_org_create(b, cmd);
 		return;
@@ -340,6 +345,7 @@ static void bind_row(struct db_stmt *s, const struct row *row)
 		db_bind_microusd(s, prefs->budget_limit);
 	else
 		db_bind_null(s);
+	db_bind_microusd(s, row->view.play);
 	db_bind_id(s, row->view.org);
 }
 
@@ -349,12 +355,13 @@ static void write_rows(struct batch *b)
 		"UPDATE wallet SET available_microusd = $1, held_microusd = $2, seq = $3, "
 		"head = $4, month = $5, captured_month_microusd = $6, auto_reload_enabled = $7, "
 		"auto_reload_threshold_microusd = $8, auto_reload_amount_microusd = $9, "
-		"budget_limit_microusd = $10 WHERE org = $11";
+		"budget_limit_microusd = $10, play_microusd = $11 WHERE org = $12";
 	static const char INSERT[] =
 		"INSERT INTO wallet (available_microusd, held_microusd, seq, head, month, "
 		"captured_month_microusd, auto_reload_enabled, auto_reload_threshold_microusd, "
-		"auto_reload_amount_microusd, budget_limit_microusd, org) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+		"auto_reload_amount_microusd, budget_limit_microusd, play_microusd, org, "
+		"live_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+		"(SELECT 0 FROM live WHERE id = 1))";
 
 	for (size_t i = 0; i < b->rows_count; i++) {
 		struct row *row = &b->rows[i];

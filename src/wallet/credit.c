@@ -71,6 +71,7 @@ static void move_money(struct batch *b, struct wallet_cmd *cmd, bool is_credit)
 		.ref = cmd->id,
 		.key = cmd->caller.key,
 		.note = cmd->note,
+		.is_play = cmd->is_play,
 	};
 
 	if (!row->exists) {

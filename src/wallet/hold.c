@@ -81,7 +81,8 @@ static enum wallet_outcome bound(struct batch *b, struct wallet_cmd *cmd, const 
 		outcome = limit_check(limit, cmd, cmd->amount);
 	if (outcome != WALLET_OK)
 		return outcome;
-	return microusd_cmp(row->view.available, cmd->amount) < 0 ? WALLET_INSUFFICIENT : WALLET_OK;
+	return microusd_cmp(wallet_spendable(&row->view), cmd->amount) < 0 ? WALLET_INSUFFICIENT
+									   : WALLET_OK;
 }
 
 /* The call is held: only now it counts. */
@@ -138,6 +139,7 @@ void apply_hold(struct batch *b, struct wallet_cmd *cmd)
 	}
 	lease_ensure(b);
 	cmd->lease = b->w->lease;
+	cmd->is_real = row->view.is_live;
 	if (cmd->idempotency_key)
 		idempotency_begin(b, cmd);
 	write_hold(b, cmd);
@@ -194,7 +196,7 @@ static struct microusd chargeable(const struct wallet_cmd *cmd, const struct wal
 	struct microusd most = microusd_minus(cmd->amount, cmd->held), left;
 	struct preferences prefs = wallet_bound_prefs(view);
 
-	most = microusd_min(most, microusd_max(view->available, MICROUSD_ZERO));
+	most = microusd_min(most, microusd_max(wallet_spendable(view), MICROUSD_ZERO));
 	if (cmd->has_cap)
 		most = microusd_min(most, microusd_minus(cmd->cap, cmd->held));
 	if (prefs.has_budget) {
@@ -260,6 +262,7 @@ void apply_capture(struct batch *b, struct wallet_cmd *cmd)
 	}
 	e = entry_of(cmd, ENTRY_CAPTURE, ACCOUNT_HELD, ACCOUNT_REVENUE, captured);
 	e.is_closing = true;
+	e.is_real = cmd->is_real;
 	CHECK(batch_entry(b, row, &e, &cmd->receipt));
 	row->view.captured_month = microusd_plus_capped(row->view.captured_month, cmd->charged);
 	if (limit)

@@ -180,6 +180,7 @@ struct entry_values {
 	bool is_closing;
 	int64_t price_version;
 	const char *note;
+	bool is_play, is_real; /* as of struct play_entry */
 };
 /* False when the sums would overflow; nothing is written then. */
 MUST_USE bool batch_entry(struct batch *b, struct row *row, const struct entry_values *e,
@@ -212,6 +213,26 @@ void apply_believe_clock(struct batch *b, struct wallet_cmd *cmd);
 void usage_sums_count(struct batch *b, const struct ledger_entry *e);
 void usage_sums_write(struct batch *b);
 void usage_sums_finish(struct batch *b);
+
+/* play.c. */
+void apply_void_play(struct batch *b, struct wallet_cmd *cmd);
+bool store_is_live(struct db *db);
+/* Marks the store as live, in a transaction of its own, unless it is. */
+MUST_USE enum db_status live_mark(struct db *db, int64_t wait_ms, struct walltime now);
+
+/* verify_play.c: what is left of an org's play money, followed through its entries. */
+struct play_check {
+	bool has_live;
+	int64_t live_seq, base_seq;
+	struct microusd base, stored;
+	void *payments; /* search tree of the ids of those that were no real ones */
+};
+MUST_USE enum db_status play_check_open(struct play_check *c, struct db *db, struct id org);
+void play_check_entry(struct play_check *c, const struct ledger_entry *e, bool is_real,
+		      struct wallet_view *view);
+/* Of a hold that begins with this entry. */
+bool play_check_is_real(const struct play_check *c, const struct ledger_entry *e);
+void play_check_finish(struct play_check *c);
 
 /* limits.c: the limits of a chain of keys; NULL when it has none (or the read failed: that
  * sticks). */

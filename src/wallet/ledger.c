@@ -4,6 +4,7 @@
  */
 
 #include "wallet/internal.h"
+#include "wallet/play.h"
 
 #include <string.h>
 
@@ -128,6 +129,14 @@ bool batch_entry(struct batch *b, struct row *row, const struct entry_values *v,
 	if (!move(&row->view, v))
 		return false;
 	e.hash = ledger_entry_hash(&row->head, &e);
+	play_move(&row->view, &(struct play_entry){
+				      .kind = v->kind,
+				      .from = v->from,
+				      .to = v->to,
+				      .amount = v->amount,
+				      .is_play = v->is_play,
+				      .is_real = v->is_real,
+			      });
 	write_entry(b, &e);
 	row->view.seq = e.seq;
 	row->head = e.hash;

@@ -13,6 +13,7 @@
 struct open_hold {
 	struct id id;
 	struct microusd left;
+	bool is_real;
 };
 
 struct verifier {
@@ -28,6 +29,7 @@ struct verifier {
 	bool took_back; /* a refund or dispute: only then may available be negative */
 	void *open;     /* search tree of struct open_hold */
 	size_t open_count;
+	struct play_check play;
 	struct buf heads; /* of all orgs, for the root */
 };
 
@@ -73,7 +75,11 @@ static void check_hold(struct verifier *v, const struct ledger_entry *e)
 			return;
 		}
 		hold = xmalloc(sizeof(*hold));
-		*hold = (struct open_hold){.id = e->ref, .left = e->amount};
+		*hold = (struct open_hold){
+			.id = e->ref,
+			.left = e->amount,
+			.is_real = play_check_is_real(&v->play, e),
+		};
 		CHECK(tsearch(hold, &v->open, compare_holds));
 		v->open_count++;
 		return;
@@ -99,6 +105,7 @@ static void check_hold(struct verifier *v, const struct ledger_entry *e)
 static void check_sums(struct verifier *v, const struct ledger_entry *e)
 {
 	struct wallet_view *sums = &v->sums;
+	const struct open_hold *hold;
 	bool fits = true;
 
 	if (e->from == ACCOUNT_AVAILABLE)
@@ -112,6 +119,8 @@ static void check_sums(struct verifier *v, const struct ledger_entry *e)
 	if (!fits || e->from == e->to || microusd_sign(e->amount) < 0)
 		fault(v->report, "entry %lld: not a movement between two accounts",
 		      (long long)e->seq);
+	hold = find_hold(v, e->ref);
+	play_check_entry(&v->play, e, hold && hold->is_real, sums);
 	if (e->kind == ENTRY_REFUND || e->kind == ENTRY_DISPUTE)
 		v->took_back = true;
 	if (microusd_sign(sums->available) < 0 && !v->took_back)
@@ -243,6 +252,9 @@ static void close_org(struct verifier *v)
 		      (long long)stored.holds, v->open_count);
 	if (!is_same_usage(&stored.usage, &v->usage))
 		fault(v->report, "%s: the sums of usage are not those of its entries", name);
+	if (stored.has_row && microusd_cmp(v->sums.play, v->play.stored) != 0)
+		fault(v->report, "%s: play money is not what its entries leave of it", name);
+	play_check_finish(&v->play);
 	v->report->open_holds += stored.holds;
 	v->report->orgs++;
 	buf_append(&v->heads, v->head.b, sizeof(v->head.b));
@@ -262,6 +274,8 @@ static void open_org(struct verifier *v, struct id org)
 	v->sums = (struct wallet_view){.org = org};
 	v->usage = (struct usage_group){0};
 	v->took_back = false;
+	if (play_check_open(&v->play, v->db, org) != DB_OK)
+		fault(v->report, "the play money of an org cannot be read");
 }
 
 static void check_entry(void *arg, const struct ledger_entry *e)
@@ -350,6 +364,7 @@ enum db_status ledger_verify(struct db *db, struct verify_report *out)
 	}
 	db_read_end(db);
 	tdestroy(v.open, free_hold);
+	play_check_finish(&v.play);
 	out->root = sha256(v.heads.p, v.heads.len);
 	buf_finish(&v.heads);
 	return status;

@@ -438,6 +438,9 @@ static enum db_status open_store(struct wallet *w, int64_t wait_ms)
 	}
 	if (status == DB_OK)
 		compare_stores(w);
+	/* Before anything is decided or shown. */
+	if (status == DB_OK && w->config.is_live)
+		status = live_mark(w->db, wait_ms, wallet_now(w));
 	if (status == DB_OK)
 		status = org_find_default(w->db, &is_there, &org);
 	if (is_there && w->config.is_default_named && strcmp(org.name, w->default_org) != 0)

@@ -55,8 +55,9 @@ enum wallet_op {
 	WALLET_OP_LOOKUP, /* the idempotency part of a hold, nothing else */
 	WALLET_OP_CAPTURE,
 	WALLET_OP_RELEASE,
-	WALLET_OP_GRANT, /* credits available; entry kind says why */
-	WALLET_OP_TAKE,  /* debits available, also below zero: refund, dispute, adjustment */
+	WALLET_OP_GRANT,     /* credits available; entry kind says why */
+	WALLET_OP_TAKE,      /* debits available, also below zero: refund, dispute, adjustment */
+	WALLET_OP_VOID_PLAY, /* takes out what is left of play money; amount says how much */
 	WALLET_OP_ORG_CREATE,
 	WALLET_OP_ORG_DEFAULT, /* see org.c; the wallet's own */
 	WALLET_OP_ORG_EMAIL,   /* of the caller's org */
@@ -75,7 +76,7 @@ enum wallet_outcome {
 	WALLET_UNAVAILABLE,
 	WALLET_UNAUTHENTICATED, /* the key is unknown or revoked */
 	WALLET_NO_ORG,
-	WALLET_INSUFFICIENT, /* cmd->after.available says what there is */
+	WALLET_INSUFFICIENT, /* wallet_spendable(&cmd->after) is what there is */
 	WALLET_OVER_BUDGET,  /* the org's monthly budget */
 	WALLET_GONE,         /* the hold is not open any more; the key to replace is revoked */
 	WALLET_DUPLICATE,    /* this fact, name or id is there already */
@@ -155,6 +156,8 @@ struct wallet_view {
 	int64_t month; /* that captured_month counts for, year * 100 + month */
 	struct microusd captured_month;
 	struct preferences prefs;
+	struct microusd play; /* what is left of money from the sandbox or a test key; play.h */
+	bool is_live;         /* the store was used with a live key: play cannot be spent */
 	/* What the operator allows in a month at most; of a command's outcome, and where
 	 * wallet_ceiling_read was asked. */
 	bool has_ceiling;
@@ -172,6 +175,9 @@ struct budget_ceilings {
 	const struct budget_ceiling *orgs;
 	size_t count;
 };
+
+/* What can be spent now: available, less play money on a live store; negative in debt. */
+struct microusd wallet_spendable(const struct wallet_view *view);
 
 /*
  * A rider is plain data that rides in a command's transaction: payment state, a stored result, a
@@ -206,6 +212,7 @@ struct wallet_cmd {
 	struct id lease;        /* CAPTURE, RELEASE: as the hold's outcome gave it */
 	struct id subject;      /* likewise: who is counted, a chain of keys or an org */
 	bool is_limited;        /* likewise: subject has limits */
+	bool is_real;           /* likewise: no play money is in it */
 	struct microusd held;   /* CAPTURE, RELEASE: what the hold took */
 	bool may_be_absent;     /* RELEASE of a hold whose commit was never confirmed */
 	char *idempotency_key;  /* owned, NULL for none; HOLD, LOOKUP, CAPTURE, RELEASE */
@@ -225,7 +232,8 @@ struct wallet_cmd {
 	/* GRANT, TAKE: the business fact that this can happen for only once; owned, NULL = none. */
 	enum entry_kind kind;
 	char *fact;
-	char *note; /* owned; GRANT, TAKE */
+	char *note;   /* owned; GRANT, TAKE */
+	bool is_play; /* GRANT, TAKE: of the sandbox, or of a test key */
 
 	/* ORG_CREATE: name, email and starter grant in amount; ORG_RENAME: name; ORG_EMAIL: email;
 	 * KEY_*: label, hash, prefix. */
@@ -294,6 +302,7 @@ struct wallet_config {
 	struct budget_ceilings ceilings;
 	const struct clocks *clocks; /* copied; NULL: this machine's */
 	struct watchdog *watchdog;   /* NULL: none; borrowed */
+	bool is_live;                /* payments are real: marks the store for ever */
 };
 
 struct wallet *wallet_create(const struct wallet_config *config);
