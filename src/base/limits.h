@@ -95,6 +95,9 @@ enum {
 	PAYMENT_NEWS_STEP_MS = 1000,
 	/* Refunds may fail, and disputes come, long after; a look goes back this far. */
 	PAYMENT_NEWS_DAYS = 30,
+	DOCTOR_STRAYS_MAX = 20,
+	/* What was paid is read again from so long before the last reading. */
+	PAYMENT_FOUND_OVERLAP_MS = 2 * 24 * 60 * 60 * 1000,
 	/* What a balance waits for the till, and how often it asks: so many times at once, then so
 	 * far apart. */
 	PAYMENT_REFRESH_MS = 3 * 1000,

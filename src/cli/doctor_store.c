@@ -397,6 +397,35 @@ static void add_test_money(void *arg, const char *text, const char *remedy)
 	doctor_add(arg, FINDING_FAIL, "test_money", remedy, "%s", text);
 }
 
+/* What was paid at Stripe and can be credited to nobody here. */
+static void check_strays(struct doctor *d, struct db *db)
+{
+	static const char *const GATEWAYS[] = {"stripe", "stripe_test"};
+	static const char REMEDY[] =
+		"Look it up in the Stripe dashboard. If it is this store's, give its tokens with "
+		"'farebox grant --org ORG --tokens N'; if it is another store's, leave it there; "
+		"else refund it.";
+
+	for (size_t i = 0; i < ARRAY_LEN(GATEWAYS); i++) {
+		struct stray_list list = {.count = 0};
+
+		if (stray_list_read(db, GATEWAYS[i], DOCTOR_STRAYS_MAX, &list) != DB_OK)
+			continue;
+		for (size_t n = 0; n < list.count; n++) {
+			const struct stray *stray = &list.items[n];
+			char usd[MONEY_TEXT_SIZE];
+			struct microusd amount;
+
+			CHECK(microusd_from_cents(&amount, stray->amount));
+			usd_text_people(amount, usd);
+			doctor_add(d, FINDING_WARN, "stripe.unknown_money", REMEDY,
+				   "%s over $%s is not credited: %s", stray->ref, usd,
+				   stray->reason);
+		}
+		stray_list_finish(&list);
+	}
+}
+
 /* Money of the sandbox and of test keys, on a store for real money. */
 static void check_test_money(struct doctor *d, struct db *db)
 {
@@ -431,6 +460,7 @@ void doctor_check_store(struct doctor *d)
 		check_keys(d, db);
 		check_mirror(d, db);
 		check_test_money(d, db);
+		check_strays(d, db);
 	}
 	check_api_key(d, db);
 	db_close(db);

@@ -13,8 +13,9 @@
 struct back {
 	struct payments *p; /* NULL: aborted, and the last command's callback frees it */
 	struct back_question question;
-	char *charge_ref;           /* owned */
-	struct gateway_place place; /* where the lists go on; owned */
+	char *charge_ref, *paid_ref; /* owned */
+	struct found *founds;        /* under way */
+	struct gateway_place place;  /* where the lists go on; owned */
 	bool is_cut;
 	int64_t rounds; /* of the lists of one charge, which are not left for later */
 	struct gateway_news news;
@@ -36,6 +37,7 @@ static void back_free(struct back *back)
 {
 	reversal_ref_list_finish(&back->waiting);
 	free(back->charge_ref);
+	free(back->paid_ref);
 	free(back->place.after);
 	free(back->news.place.after);
 	free(back);
@@ -99,6 +101,23 @@ static void on_item(struct gateway_news *news, const struct gateway_reversal *re
 	wallet_submit(back->p->wallet, cmd);
 }
 
+static void on_found(void *arg, bool was_heard)
+{
+	struct back *back = arg;
+
+	back->commands--;
+	back->was_heard = back->was_heard && was_heard;
+	end_if_over(back);
+}
+
+static void on_paid(struct gateway_news *news, const struct gateway_paid *paid)
+{
+	struct back *back = container_of(news, struct back, news);
+
+	back->commands++;
+	found_start(back->p, &back->founds, paid, on_found, back);
+}
+
 static void ask(struct back *back);
 
 static void on_told(struct gateway_news *news)
@@ -112,7 +131,7 @@ static void on_told(struct gateway_news *news)
 	}
 	back->was_heard = back->was_heard && !news->is_failed &&
 			  !(news->is_cut && back->charge_ref);
-	if (!news->ref) {
+	if (!news->ref && !news->paid_ref) {
 		back->place = news->place;
 		back->is_cut = news->is_cut;
 		news->place.after = NULL;
@@ -130,6 +149,7 @@ static void ask(struct back *back)
 	back->is_asking = true;
 	back->news.give_up = boottime_after(clock_boot(), TILL_GIVE_UP_MS);
 	back->news.item = on_item;
+	back->news.paid = on_paid;
 	back->news.done = on_told;
 	g->news(g, &back->news);
 }
@@ -190,12 +210,15 @@ struct back *back_start(struct payments *p, const struct back_question *question
 	back->p = p;
 	back->question = *question;
 	back->charge_ref = question->charge_ref ? xstrdup(question->charge_ref) : NULL;
+	back->paid_ref = question->paid_ref ? xstrdup(question->paid_ref) : NULL;
 	back->was_heard = true;
 	back->done = done;
 	back->arg = arg;
 	back->news = (struct gateway_news){
 		.since = question->since,
 		.charge_ref = back->charge_ref,
+		.paid_since = question->paid_since,
+		.paid_ref = back->paid_ref,
 		.place = {.list = question->place.list},
 	};
 	if (question->place.after)
@@ -226,6 +249,7 @@ void back_abort(struct back *back)
 	if (back->is_asking)
 		p->gateway->news_abort(p->gateway, &back->news);
 	wallet_query_cancel(p->wallet, &back->query);
+	back->commands -= founds_abort(&back->founds);
 	back->p = NULL;
 	if (!back->commands)
 		back_free(back);

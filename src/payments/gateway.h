@@ -89,6 +89,17 @@ struct gateway_reversal {
 	struct walltime created;
 };
 
+/* What the till was paid and that names a payment of a store like this one. Texts are borrowed. */
+struct gateway_paid {
+	struct id payment;
+	struct id org;
+	const char *ref;
+	bool is_invoice; /* with a fee; else what a card was charged */
+	struct cents credit, fee;
+	struct walltime created;
+	const char *trouble; /* why it must not be credited; NULL: none */
+};
+
 /* How far a long list was read. */
 struct gateway_place {
 	int64_t list; /* of the gateway's own */
@@ -102,7 +113,10 @@ struct gateway_news {
 	const char *charge_ref; /* or all of this charge */
 	const char *ref;        /* or this one, of this kind */
 	enum reversal_kind kind;
+	struct walltime paid_since; /* everything paid since; with since */
+	const char *paid_ref;       /* or what was paid by this name */
 	struct boottime give_up;
+	void (*paid)(struct gateway_news *news, const struct gateway_paid *paid);
 	void (*item)(struct gateway_news *news, const struct gateway_reversal *reversal);
 	void (*done)(struct gateway_news *news);
 	void *arg;
@@ -120,6 +134,7 @@ struct gateway_news {
 /* What a notice of the till is about. Texts are borrowed from it. */
 struct gateway_notice {
 	struct id payment;      /* ID_NONE: none of ours */
+	const char *ref;        /* of the payment at the till; NULL: it does not say */
 	const char *charge_ref; /* something of this charge went back; NULL: not that */
 };
 

@@ -37,6 +37,7 @@ void job_free(struct job *job)
 	gateway_call_finish(&job->call);
 	payment_view_finish(&job->payment);
 	free(job->idempotency_key);
+	free(job->notice_ref);
 	free(job);
 }
 

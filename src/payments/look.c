@@ -119,6 +119,15 @@ static void begin_pass(struct look *look)
 	look->pass = (struct poller_pass){.since = since, .seen = look->began};
 }
 
+/* What is paid from here on may be missing in the store: an older copy of it, put back, knows of
+ * nothing later than what it has seen. */
+static struct walltime paid_since(const struct look *look)
+{
+	struct walltime since = {.ms = look->seen.ms - PAYMENT_FOUND_OVERLAP_MS};
+
+	return since.ms > look->pass.since.ms ? since : look->pass.since;
+}
+
 static void pages_over(struct look *look)
 {
 	struct payments *p = look->p;
@@ -132,6 +141,7 @@ static void pages_over(struct look *look)
 	look->back = back_start(p,
 				&(struct back_question){
 					.since = look->pass.since,
+					.paid_since = paid_since(look),
 					.wants_waiting = !look->is_refresh,
 					.place = look->pass.place,
 				},
@@ -159,8 +169,10 @@ static bool look_step(struct wallet_query *query, struct db *db)
 
 	if (payment_unfinished_read(db, gateway, look->org, look->cursor, PAYMENT_LOOK_ROWS,
 				    &look->page) != DB_OK ||
-	    (look->wants_news && poller_has_charges(db, gateway, &look->has_charges) != DB_OK))
+	    (look->is_refresh && poller_seen_read(db, gateway, &look->seen) != DB_OK))
 		query->is_failed = true;
+	/* Also where nothing was bought: the store may be an older copy. */
+	look->has_charges = look->has_charges || (look->wants_news && look->p->gateway->news);
 	return true;
 }
 

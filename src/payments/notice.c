@@ -35,7 +35,8 @@ static void on_back(struct back *back, bool was_heard)
 	payments_deliver(p);
 }
 
-static void ask_charge(struct payments *p, const char *charge_ref, struct pay_request *request)
+static void ask(struct payments *p, const struct back_question *question,
+		struct pay_request *request)
 {
 	struct note *note = xzalloc(sizeof(*note));
 
@@ -46,8 +47,12 @@ static void ask_charge(struct payments *p, const char *charge_ref, struct pay_re
 		note->next->link = &note->next;
 	p->notes = note;
 	request_push(&note->waiting, request);
-	note->back = back_start(p, &(struct back_question){.charge_ref = charge_ref}, on_back,
-				note);
+	note->back = back_start(p, question, on_back, note);
+}
+
+void note_paid(struct payments *p, const char *ref, struct pay_request *request)
+{
+	ask(p, &(struct back_question){.paid_ref = ref}, request);
 }
 
 void notes_finish(struct payments *p)
@@ -74,9 +79,9 @@ void payments_notice(struct payments *p, const json_t *event, struct pay_request
 	if (!p->gateway->notice(p->gateway, event, &notice, &request->err))
 		request_answer(request, PAY_BAD_REQUEST);
 	else if (notice.charge_ref)
-		ask_charge(p, notice.charge_ref, request);
+		ask(p, &(struct back_question){.charge_ref = notice.charge_ref}, request);
 	else if (!id_is_none(notice.payment))
-		job_look_up(p, notice.payment, request);
+		job_look_up(p, notice.payment, notice.ref, request);
 	else
 		request_answer(request, PAY_OK);
 }

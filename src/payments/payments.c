@@ -342,7 +342,15 @@ static void ask_what_was_read(struct job *job)
 {
 	struct job *other = job_find(job->p, job->payment.id);
 
-	if (!job->is_found) {
+	if (!job->is_found && job->notice_ref && job->waiting) {
+		struct pay_request *r = job->waiting;
+
+		/* Of a store that was put back, perhaps. */
+		request_unlink(r);
+		note_paid(job->p, job->notice_ref, r);
+		job->payment.id = ID_NONE;
+		job_end(job, PAY_OK);
+	} else if (!job->is_found) {
 		job->payment.id = ID_NONE; /* none of ours: heard, and nothing to do */
 		job_end(job, PAY_OK);
 	} else if (other) {
@@ -399,10 +407,12 @@ static void read_job(struct job *job, struct id payment, struct pay_request *req
 	wallet_query(job->p->wallet, &job->query);
 }
 
-void job_look_up(struct payments *p, struct id payment, struct pay_request *request)
+void job_look_up(struct payments *p, struct id payment, const char *ref,
+		 struct pay_request *request)
 {
 	struct job *job = job_create(p, JOB_READ);
 
+	job->notice_ref = ref ? xstrdup(ref) : NULL;
 	job->is_notice = true;
 	read_job(job, payment, request);
 }

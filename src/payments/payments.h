@@ -253,6 +253,20 @@ MUST_USE enum db_status money_list_read(struct db *db, const char *gateway, stru
 					struct id after, size_t limit, struct money_list *out);
 void money_list_finish(struct money_list *list);
 
+/* Money at the till that bears the name of a payment and cannot be credited; newest first. */
+struct stray {
+	char *ref; /* the till's name of it; owned */
+	struct cents amount;
+	char *reason; /* owned */
+};
+struct stray_list {
+	struct stray *items;
+	size_t count;
+};
+MUST_USE enum db_status stray_list_read(struct db *db, const char *gateway, size_t limit,
+					struct stray_list *out);
+void stray_list_finish(struct stray_list *list);
+
 /* Auto-reload as the balance shows it. last_trouble is owned, NULL for none. */
 struct reload_view {
 	char *last_trouble;

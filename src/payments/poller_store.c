@@ -178,20 +178,18 @@ struct rider *poller_abandon_create(const char *gateway, struct id holder)
 	return &r->rider;
 }
 
-static void note_row(void *arg, const struct db_row *row)
+static void read_seen(void *arg, const struct db_row *row)
 {
-	(void)row;
-	*(bool *)arg = true;
+	*(struct walltime *)arg = db_row_walltime(row, "seen_ms");
 }
 
-enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out)
+enum db_status poller_seen_read(struct db *db, const char *gateway, struct walltime *out)
 {
-	static const char SQL[] = "SELECT id FROM payment WHERE gateway = $1 "
-				  "AND charge_ref IS NOT NULL LIMIT 1";
+	static const char SQL[] = "SELECT seen_ms FROM poller WHERE gateway = $1";
 	struct db_stmt *s = db_stmt(db, SQL);
 
-	*out = false;
+	*out = (struct walltime){0};
 	db_bind_text(s, gateway);
-	db_queue(s, note_row, out);
+	db_queue(s, read_seen, out);
 	return db_flush(db);
 }

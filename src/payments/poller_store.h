@@ -43,7 +43,7 @@ struct rider *poller_release_create(const char *gateway, struct id holder, struc
 /* The same of a turn that came to nothing: the next one is due at once. */
 struct rider *poller_abandon_create(const char *gateway, struct id holder);
 
-/* Whether anything could have gone back: there is a charge of this gateway. */
-MUST_USE enum db_status poller_has_charges(struct db *db, const char *gateway, bool *out);
+/* Up to when the till's lists are known; 0: never looked. */
+MUST_USE enum db_status poller_seen_read(struct db *db, const char *gateway, struct walltime *out);
 
 #endif

@@ -20,6 +20,7 @@
 #include "payments/poller_store.h"
 
 struct back;
+struct found;
 struct mirror;
 struct note;
 struct waiter;
@@ -60,6 +61,7 @@ struct job {
 	struct gateway_call call;
 	struct wallet_query query; /* READ */
 	bool is_found;             /* READ */
+	char *notice_ref;          /* READ, owned; NULL: none */
 	/* The rider of the command in flight, whose it is. */
 	struct payment_insert *insert;
 	struct payment_change *change;
@@ -167,7 +169,9 @@ void job_claim(struct job *job);
 void job_till(struct job *job);
 void job_portal(struct job *job);
 /* Reads a payment that the till has news of, and asks about it; payments.c. */
-void job_look_up(struct payments *p, struct id payment, struct pay_request *request);
+/* ref (NULL: unknown) is the till's name of it, for one that the store does not know; borrowed. */
+void job_look_up(struct payments *p, struct id payment, const char *ref,
+		 struct pay_request *request);
 void job_grant(struct job *job);
 /* Over: the requests get the outcome, and the job is gone. */
 void job_end(struct job *job, enum pay_outcome outcome);
@@ -200,6 +204,8 @@ void look_destroy(struct look *look);
 struct back_question {
 	struct walltime since;
 	const char *charge_ref;
+	struct walltime paid_since;
+	const char *paid_ref; /* or what was paid by this name */
 	bool wants_waiting;
 	struct gateway_place place; /* copied */
 };
@@ -211,6 +217,14 @@ void *back_arg(const struct back *back);
 bool back_is_cut(const struct back *back);
 const struct gateway_place *back_place(const struct back *back);
 void back_abort(struct back *back);
+
+/* found.c: what the till was paid, perhaps without the store knowing it. done comes in a later
+ * turn; what is to be credited is, if was_heard. After founds_abort it does not come; that says for
+ * how many. */
+typedef void found_fn(void *arg, bool was_heard);
+void found_start(struct payments *p, struct found **list, const struct gateway_paid *paid,
+		 found_fn *done, void *arg);
+size_t founds_abort(struct found **list);
 
 /* wait.c. */
 void waiters_finish(struct payments *p);
@@ -224,7 +238,8 @@ void mirror_resume(struct payments *p);
 /* There may be something to tell. */
 void mirror_soon(struct payments *p);
 
-/* notice.c. */
+/* notice.c. Of a payment that the store does not know. */
+void note_paid(struct payments *p, const char *ref, struct pay_request *request);
 void notes_finish(struct payments *p);
 
 #endif

@@ -25,11 +25,12 @@ static bool is_text(const char *text, const char *wanted)
 
 static void put_about(struct stripe_flow *f, struct buf *form, const char *prefix)
 {
-	static const char *const NAMES[] = {"purchase_id", "org_id"};
-	char texts[ARRAY_LEN(NAMES)][ID_TEXT_SIZE];
+	static const char *const NAMES[] = {"purchase_id", "org_id", "credit_cents"};
+	char texts[ARRAY_LEN(NAMES)][MONEY_TEXT_SIZE];
 
 	payment_id_text(f->call->payment->id, texts[0]);
 	id_text("org", f->call->org, texts[1]);
+	cents_text(f->call->payment->credit, texts[2]);
 	for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
 		CLEANUP(free_charp) char *key = xasprintf("%s[%s]", prefix, NAMES[i]);
 

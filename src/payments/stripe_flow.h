@@ -141,6 +141,9 @@ void mirror_list_subscriptions(struct stripe_flow *f);
 /* stripe_mirror_check.c: goes on with mirror_next_step, or ends the question. */
 void mirror_check(struct stripe_flow *f);
 
+/* stripe_found.c: false when it is not paid, or no payment of ours. The texts are the object's. */
+bool stripe_paid_read(const json_t *object, struct gateway_paid *out);
+
 /* stripe_news.c. */
 void stripe_news(struct gateway *g, struct gateway_news *news);
 void stripe_news_abort(struct gateway *g, struct gateway_news *news);

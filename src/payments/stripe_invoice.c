@@ -36,6 +36,7 @@ static void put_about(const struct stripe_flow *f, struct buf *form)
 	id_text("org", f->call->org, org);
 	stripe_form(form, "metadata[topup_id]", payment);
 	stripe_form(form, "metadata[org_id]", org);
+	stripe_form_cents(form, "metadata[credit_cents]", f->call->payment->credit);
 }
 
 static void set_text(char **to, const char *text)

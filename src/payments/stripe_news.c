@@ -15,10 +15,15 @@
 static const struct {
 	enum reversal_kind kind;
 	const char *path;
+	bool is_paid; /* no reversals: what was paid */
+	const char *status;
 } LISTS[] = {
-	{REVERSAL_REFUND, "/v1/refunds"},
-	{REVERSAL_DISPUTE, "/v1/disputes"},
+	{REVERSAL_REFUND, "/v1/refunds", false, NULL},
+	{REVERSAL_DISPUTE, "/v1/disputes", false, NULL},
+	{0, "/v1/payment_intents", true, NULL},
+	{0, "/v1/invoices", true, "paid"},
 };
+#define LISTS_OF_CHARGE 2 /* those that a charge is looked for in */
 
 struct asking {
 	struct stripe_gateway *g;
@@ -110,6 +115,14 @@ static bool is_charge(const char *ref)
 	return ref && (strncmp(ref, "ch_", 3) == 0 || strncmp(ref, "py_", 3) == 0);
 }
 
+static void tell_paid(struct asking *a, const json_t *object)
+{
+	struct gateway_paid paid;
+
+	if (a->news->paid && stripe_paid_read(object, &paid))
+		a->news->paid(a->news, &paid);
+}
+
 static void tell(struct asking *a, enum reversal_kind kind, const json_t *object)
 {
 	struct gateway_reversal r = {
@@ -175,11 +188,15 @@ static void on_list(struct stripe_call *http)
 		list_failed(a);
 		return;
 	}
-	json_array_foreach (data, i, object)
-		tell(a, LISTS[list_of(a)].kind, object);
+	json_array_foreach (data, i, object) {
+		if (LISTS[list_of(a)].is_paid)
+			tell_paid(a, object);
+		else
+			tell(a, LISTS[list_of(a)].kind, object);
+	}
 	last = stripe_text_member(json_array_get(data, json_array_size(data) - 1), "id");
 	move_on(a, json_is_true(json_object_get(http->object, "has_more")) ? last : NULL);
-	if (list_of(a) == ARRAY_LEN(LISTS)) {
+	if (list_of(a) == (a->news->charge_ref ? LISTS_OF_CHARGE : ARRAY_LEN(LISTS))) {
 		a->news->place.list = 0;
 		asking_end(a, false);
 	} else if (++a->pages < TILL_PAGES_MAX) {
@@ -196,7 +213,9 @@ static void on_one(struct stripe_call *http)
 	struct asking *a = http->arg;
 
 	a->is_calling = false;
-	if (http->outcome == STRIPE_OK)
+	if (http->outcome == STRIPE_OK && a->news->paid_ref)
+		tell_paid(a, http->object);
+	else if (http->outcome == STRIPE_OK)
 		tell(a, a->news->kind, http->object);
 	asking_end(a, http->outcome != STRIPE_OK && http->outcome != STRIPE_NOT_FOUND);
 }
@@ -230,10 +249,47 @@ static void ask_list(struct asking *a)
 	stripe_form(&form, is_charge(news->charge_ref) ? "charge" : "payment_intent",
 		    news->charge_ref);
 	if (!news->charge_ref)
-		stripe_form_i64(&form, "created[gte]", news->since.ms / 1000);
+		stripe_form_i64(&form, "created[gte]",
+				(LISTS[list_of(a)].is_paid ? news->paid_since : news->since).ms /
+					1000);
+	stripe_form(&form, "status", LISTS[list_of(a)].status);
 	stripe_form_i64(&form, "limit", 100);
 	stripe_form(&form, "starting_after", news->place.after);
 	get(a, xstrdup(LISTS[list_of(a)].path), &form, on_list);
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* The session of a page is paid by an intent, which says the same of it. */
+static void on_session(struct stripe_call *http)
+{
+	struct asking *a = http->arg;
+	const char *intent = stripe_id_member(http->object, "payment_intent");
+	struct buf form = BUF_INIT;
+
+	a->is_calling = false;
+	if (http->outcome == STRIPE_OK && intent)
+		get(a, xasprintf("/v1/payment_intents/%s", intent), &form, on_one);
+	else
+		asking_end(a, http->outcome != STRIPE_OK && http->outcome != STRIPE_NOT_FOUND);
+}
+
+static void ask_paid(struct asking *a)
+{
+	const char *ref = a->news->paid_ref;
+	struct buf form = BUF_INIT;
+
+	if (starts_with(ref, "cs_"))
+		get(a, xasprintf("/v1/checkout/sessions/%s", ref), &form, on_session);
+	else
+		get(a,
+		    xasprintf("%s/%s",
+			      starts_with(ref, "in_") ? "/v1/invoices" : "/v1/payment_intents",
+			      ref),
+		    &form, on_one);
 }
 
 void stripe_news(struct gateway *g, struct gateway_news *news)
@@ -247,7 +303,9 @@ void stripe_news(struct gateway *g, struct gateway_news *news)
 	news->is_cut = false;
 	if (news->place.list < 0 || list_of(a) >= ARRAY_LEN(LISTS))
 		news->place.list = 0;
-	if (news->ref)
+	if (news->paid_ref)
+		ask_paid(a);
+	else if (news->ref)
 		get(a,
 		    xasprintf("%s/%s", LISTS[news->kind == REVERSAL_DISPUTE ? 1 : 0].path,
 			      news->ref),
@@ -272,11 +330,6 @@ void stripe_news_abort(struct gateway *g, struct gateway_news *news)
 static bool text_is(const char *text, const char *wanted)
 {
 	return text && strcmp(text, wanted) == 0;
-}
-
-static bool starts_with(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
 bool stripe_notice(struct gateway *g, const json_t *event, struct gateway_notice *out,
@@ -305,7 +358,9 @@ bool stripe_notice(struct gateway *g, const json_t *event, struct gateway_notice
 		out->charge_ref = stripe_text_member(object, "id");
 	if (!out->charge_ref &&
 	    (starts_with(type, "payment_intent.") || starts_with(type, "invoice.") ||
-	     starts_with(type, "checkout.session.")))
+	     starts_with(type, "checkout.session."))) {
 		out->payment = stripe_payment_of(object);
+		out->ref = stripe_text_member(object, "id");
+	}
 	return true;
 }
