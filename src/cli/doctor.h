@@ -29,6 +29,9 @@ struct doctor {
 	char *store;
 	bool has_email; /* of the default org */
 	struct loop *loop;
+	struct db *db;  /* while Stripe is asked; NULL: there is none */
+	size_t unknown; /* payments there that the store does not know */
+	struct microusd unknown_amount;
 };
 
 /* One finding. check is static; remedy (NULL: none) is copied. */

@@ -4,11 +4,13 @@
 
 #include "cli/doctor.h"
 
+#include "base/limits.h"
 #include "base/secret.h"
 #include "payments/stripe_secrets.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void check_email(struct doctor *d)
 {
@@ -68,6 +70,34 @@ static void on_found(void *arg, const struct finding *f)
 	doctor_add(arg, f->level, f->check, f->remedy, "%s", f->text);
 }
 
+static void on_paid(void *arg, const struct gateway_paid *paid)
+{
+	struct doctor *d = arg;
+	bool is_there = false;
+	struct microusd amount;
+
+	if (!d->db || payment_is_there(d->db, paid->payment, paid->ref, &is_there) != DB_OK ||
+	    is_there || !microusd_from_cents(&amount, paid->credit))
+		return;
+	d->unknown++;
+	d->unknown_amount = microusd_plus_capped(d->unknown_amount, amount);
+}
+
+/* Of the newest at Stripe. */
+static void tell_unknown(struct doctor *d)
+{
+	char usd[MONEY_TEXT_SIZE];
+
+	if (!d->unknown)
+		return;
+	usd_text_people(d->unknown_amount, usd);
+	doctor_add(d, FINDING_WARN, "stripe.unknown_money",
+		   "Run 'farebox billing balance': what belongs to an org of this store is "
+		   "credited; the rest is named here then.",
+		   "Stripe has %zu paid %s over $%s that the store does not know", d->unknown,
+		   d->unknown == 1 ? "payment" : "payments", usd);
+}
+
 static void on_done(void *arg)
 {
 	loop_stop(((struct doctor *)arg)->loop);
@@ -79,6 +109,7 @@ static void ask_stripe(struct doctor *d)
 	struct stripe_doctor_config config = {
 		.stripe = {.key = d->payments.stripe_key, .api_base = d->payments.stripe_api_base},
 		.found = on_found,
+		.paid = on_paid,
 		.done = on_done,
 		.arg = d,
 	};
@@ -86,6 +117,10 @@ static void ask_stripe(struct doctor *d)
 	struct stripe_doctor *stripe;
 	struct http *http;
 
+	/* A store that is not there is not made; what is wrong with it was told. */
+	if (d->store && (strstr(d->store, "://") || access(d->store, F_OK) == 0) &&
+	    db_open(d->store, CLI_STORE_MS, &d->db, &err) != DB_OK)
+		d->db = NULL;
 	d->loop = loop_create();
 	http = http_create(d->loop, "farebox/" FAREBOX_VERSION);
 	stripe = stripe_doctor_create(d->loop, http, &config, &err);
@@ -96,7 +131,10 @@ static void ask_stripe(struct doctor *d)
 			   "Copy the secret key, or a restricted one, from the Stripe dashboard, "
 			   "Developers > API keys.",
 			   "%s", err.text);
+	tell_unknown(d);
 	stripe_doctor_destroy(stripe);
+	db_close(d->db);
+	d->db = NULL;
 	http_destroy(http);
 	loop_destroy(d->loop);
 }

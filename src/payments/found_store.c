@@ -161,6 +161,19 @@ enum db_status stray_list_read(struct db *db, const char *gateway, size_t limit,
 	return status;
 }
 
+enum db_status payment_is_there(struct db *db, struct id payment, const char *ref, bool *out)
+{
+	static const char SQL[] = "SELECT 1 AS n FROM payment WHERE id = $1 "
+				  "UNION SELECT 1 AS n FROM stray_money WHERE ref = $2";
+	struct db_stmt *s = db_stmt(db, SQL);
+
+	*out = false;
+	db_bind_id(s, payment);
+	db_bind_text(s, ref);
+	db_queue(s, note_row, out);
+	return db_flush(db);
+}
+
 void stray_list_finish(struct stray_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {

@@ -266,6 +266,9 @@ struct stray_list {
 MUST_USE enum db_status stray_list_read(struct db *db, const char *gateway, size_t limit,
 					struct stray_list *out);
 void stray_list_finish(struct stray_list *list);
+/* Whether the store has a payment, or knows that it cannot be credited; ref is the till's name. */
+MUST_USE enum db_status payment_is_there(struct db *db, struct id payment, const char *ref,
+					 bool *out);
 
 /* Auto-reload as the balance shows it. last_trouble is owned, NULL for none. */
 struct reload_view {

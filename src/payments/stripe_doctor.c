@@ -5,6 +5,8 @@
 
 #include "payments/stripe_doctor.h"
 
+#include "payments/stripe_flow.h"
+
 #include "base/limits.h"
 
 #include <inttypes.h>
@@ -20,16 +22,17 @@ static const struct area {
 	const char *path, *form;
 	const char *permission;
 	bool is_portal;
+	bool is_paid; /* the list tells what was paid */
 } AREAS[] = {
-	{"/v1/customers", "limit=1", "Customers: Write", false},
-	{"/v1/payment_methods", "type=card&limit=1", "PaymentMethods: Read", false},
-	{"/v1/payment_intents", "limit=1", "PaymentIntents: Write", false},
-	{"/v1/checkout/sessions", "limit=1", "Checkout Sessions: Write", false},
-	{"/v1/invoices", "limit=1", "Invoices: Write", false},
-	{"/v1/refunds", "limit=1", "Charges and Refunds: Read", false},
-	{"/v1/disputes", "limit=1", "Disputes: Read", false},
+	{"/v1/customers", "limit=1", "Customers: Write", false, false},
+	{"/v1/payment_methods", "type=card&limit=1", "PaymentMethods: Read", false, false},
+	{"/v1/payment_intents", "limit=100", "PaymentIntents: Write", false, true},
+	{"/v1/checkout/sessions", "limit=1", "Checkout Sessions: Write", false, false},
+	{"/v1/invoices", "limit=100", "Invoices: Write", false, true},
+	{"/v1/refunds", "limit=1", "Charges and Refunds: Read", false, false},
+	{"/v1/disputes", "limit=1", "Disputes: Read", false, false},
 	{"/v1/billing_portal/configurations", "is_default=true&limit=1", "Customer portal: Write",
-	 true},
+	 true, false},
 };
 
 struct stripe_doctor {
@@ -206,6 +209,18 @@ static void find_areas(struct stripe_doctor *d)
 	}
 }
 
+static void tell_paid(struct stripe_doctor *d, const struct stripe_call *call)
+{
+	const json_t *object;
+	struct gateway_paid paid;
+	size_t i;
+
+	json_array_foreach (json_object_get(call->object, "data"), i, object) {
+		if (stripe_paid_read(object, &paid))
+			d->config.paid(d->config.arg, &paid);
+	}
+}
+
 static void on_area(struct stripe_call *call)
 {
 	struct stripe_doctor *d = call->arg;
@@ -213,6 +228,10 @@ static void on_area(struct stripe_call *call)
 	if (--d->pending)
 		return;
 	find_areas(d);
+	for (size_t i = 0; i < ARRAY_LEN(AREAS) && d->config.paid; i++) {
+		if (AREAS[i].is_paid && d->areas[i].outcome == STRIPE_OK)
+			tell_paid(d, &d->areas[i]);
+	}
 	d->config.done(d->config.arg);
 }
 

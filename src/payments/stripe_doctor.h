@@ -8,6 +8,7 @@
  * https://docs.stripe.com/api/accounts/retrieve, https://docs.stripe.com/keys#limit-access
  */
 
+#include "payments/gateway.h"
 #include "payments/stripe.h"
 
 enum finding_level {
@@ -29,6 +30,8 @@ struct stripe_doctor;
 struct stripe_doctor_config {
 	struct stripe_config stripe;
 	void (*found)(void *arg, const struct finding *finding);
+	/* What was paid of late, the newest hundred of each kind; NULL: not wanted. */
+	void (*paid)(void *arg, const struct gateway_paid *paid);
 	void (*done)(void *arg); /* once, in a later turn, after the last finding */
 	void *arg;
 };

@@ -69,8 +69,14 @@ def test_a_purchase_that_the_store_forgot_is_credited_once_by_a_look():
         home.keep()
         payment = home.buy()
         home.put_back()
+        told = [c for c in home.cli("--json", "doctor", status=None).json()["checks"]
+                if c["check"] == "stripe.unknown_money"]
+        assert [c["status"] for c in told] == ["warn"], told
+        assert "1 paid payment over $25.00" in told[0]["text"], told
+        assert home.granted() == (0, 0)
         home.looked(2500)
         assert home.state_of(payment) == SUCCEEDED
+        assert "unknown_money" not in home.cli("--json", "doctor", status=None).out
         home.looked(2500)
         home.webhook(paid_event(stripe))
         home.check_books()
