@@ -489,6 +489,23 @@ static bool is_missing(const char *store)
 	return !strstr(store, "://") && stat(store, &st) != 0 && errno == ENOENT;
 }
 
+static void add_test_money(void *arg, const char *text, const char *remedy)
+{
+	faults_add(arg, "", "%s; run '%s'", text, remedy);
+}
+
+bool app_payments_are_live(void)
+{
+	struct payments_config payments = {.mode = PAYMENTS_OFF};
+	struct err err = ERR_INIT;
+	char *key = NULL;
+	bool is_live;
+
+	is_live = app_choose_payments(&payments, &key, &err) && payments_config_is_live(&payments);
+	secret_free(key);
+	return is_live;
+}
+
 bool app_config_check_store(const json_t *config, struct faults *faults, struct err *err)
 {
 	CLEANUP(free_charp) char *store = app_choose_store(NULL, err);
@@ -501,10 +518,12 @@ bool app_config_check_store(const json_t *config, struct faults *faults, struct 
 		faults_warn(faults, "", "%s is not there yet: the first call makes it", store);
 		return true;
 	}
-	is_read = db_open(store, CLI_STORE_MS, &db, err) == DB_OK;
+	is_read = db_open_for(DB_LOOK, store, CLI_STORE_MS, &db, err) == DB_OK;
 	if (!is_read && !err_is_set(err))
 		err_set(err, "%s: the store is busy", store);
-	if (is_read && config_check_store(config, db, faults) != DB_OK)
+	if (is_read &&
+	    (config_check_store(config, db, faults) != DB_OK ||
+	     !store_check_test_money(db, app_payments_are_live(), add_test_money, faults)))
 		is_read = err_set(err, "%s: %s", store, db_error(db));
 	db_close(db);
 	faults_sort(faults);

@@ -71,6 +71,8 @@ char *app_choose_store(const char *given, struct err *err);
  * false.
  */
 MUST_USE bool app_choose_payments(struct payments_config *out, char **out_key, struct err *err);
+/* Whether the environment has a live key; a fault in it is told where payments are looked at. */
+bool app_payments_are_live(void);
 
 /* $XDG_DATA_HOME/farebox/wallet.db, else ~/.local/share/farebox/wallet.db; owned by the caller. */
 char *app_default_store(void);

@@ -23,6 +23,14 @@ void config_check(const json_t *root, struct faults *faults);
 MUST_USE enum db_status config_check_store(const json_t *root, struct db *db,
 					   struct faults *faults);
 
+/* One fault and what to do about it; both are borrowed. */
+typedef void store_fault_fn(void *arg, const char *text, const char *remedy);
+
+/* Test money of orgs that cannot be spent, because the store is live or is_live_key says that it is
+ * about to be (check_store.c). False: the store cannot be read. */
+MUST_USE bool store_check_test_money(struct db *db, bool is_live_key, store_fault_fn *fault,
+				     void *arg);
+
 /* Names that no org can have, which the program does not start with (check_names.c). */
 void config_check_org_names(const json_t *root, struct faults *faults);
 /* Names of tools, where several would have the same or nobody would have them (check_names.c). */

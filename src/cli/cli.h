@@ -91,8 +91,6 @@ struct cli {
 
 /* options.c: the last value that was given; NULL when there is none. */
 const char *cli_value(const struct cli *cli, const char *name);
-/* Whether a switch was given. */
-bool cli_has(const struct cli *cli, const char *name);
 /* NULL when it was not given. */
 const char *cli_operand(const struct cli *cli, int i);
 /* Reads the options of one command; for a command that has others below it, only those in front

@@ -204,7 +204,7 @@ static int run(struct cli *cli)
 	struct doctor d = {.payments = {.mode = PAYMENTS_OFF}};
 	int status;
 
-	if (cli_has(cli, "believe-clock") && !believe_clock(cli))
+	if (cli_value(cli, "believe-clock") && !believe_clock(cli))
 		return CLI_FAILED;
 	check_log(&d);
 	check_config(&d);

@@ -119,7 +119,7 @@ static void ask_stripe(struct doctor *d)
 
 	/* A store that is not there is not made; what is wrong with it was told. */
 	if (d->store && (strstr(d->store, "://") || access(d->store, F_OK) == 0) &&
-	    db_open(d->store, CLI_STORE_MS, &d->db, &err) != DB_OK)
+	    db_open_for(DB_LOOK, d->store, CLI_STORE_MS, &d->db, &err) != DB_OK)
 		d->db = NULL;
 	d->loop = loop_create();
 	http = http_create(d->loop, "farebox/" FAREBOX_VERSION);

@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "cli/run.h"
-#include "cli/store_check.h"
 #include "wallet/clock.h"
 #include "wallet/holds.h"
 
@@ -429,15 +428,7 @@ static void check_strays(struct doctor *d, struct db *db)
 /* Money of the sandbox and of test keys, on a store for real money. */
 static void check_test_money(struct doctor *d, struct db *db)
 {
-	struct payments_config payments = {.mode = PAYMENTS_OFF};
-	struct err err = ERR_INIT;
-	char *key = NULL;
-	bool is_live;
-
-	/* What is wrong with it is told where payments are looked at. */
-	is_live = app_choose_payments(&payments, &key, &err) && payments_config_is_live(&payments);
-	secret_free(key);
-	if (!store_check_test_money(db, is_live, add_test_money, d))
+	if (!store_check_test_money(db, app_payments_are_live(), add_test_money, d))
 		doctor_add(d, FINDING_FAIL, "test_money", "Run 'farebox ledger verify'.",
 			   "the wallets cannot be read: %s", db_error(db));
 }

@@ -34,15 +34,6 @@ const char *cli_value(const struct cli *cli, const char *name)
 	return NULL;
 }
 
-bool cli_has(const struct cli *cli, const char *name)
-{
-	for (size_t i = 0; i < cli->values_count; i++) {
-		if (strcmp(cli->values[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 const char *cli_operand(const struct cli *cli, int i)
 {
 	return i < cli->operands_count ? cli->operands[i] : NULL;

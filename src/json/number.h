@@ -16,7 +16,7 @@ struct number {
 };
 
 /* "0.005", "5.0", "1e+22": reads back as the same double, and as a real. v is finite. */
-#define NUMBER_TEXT_SIZE 32
+#define NUMBER_TEXT_SIZE 40
 void number_real_text(double v, char out[NUMBER_TEXT_SIZE]);
 
 /* Beyond it a double skips integers: what it shows may not be what was written. */

@@ -15,6 +15,9 @@
 #define PAYMENT_COLUMNS                                                                            \
 	"id, org, kind, state, attempt, credit_cents, fee_cents, gateway_ref, charge_ref, url, "   \
 	"reason, created_ms, expires_ms, finished_ms"
+/* Of every gateway; *out is owned, and empty when there is none. */
+MUST_USE enum db_status payment_find(struct db *db, struct id id, bool *out_found,
+				     struct payment_view *out);
 /* Of a row with those columns. */
 struct payment_view payment_view_of_row(const struct db_row *row);
 void payment_insert_row(struct db *db, const struct payment_view *p, int64_t attempt,

@@ -290,7 +290,5 @@ bool witness_confirms(const struct witness *witness, struct db *db, const char *
 /* The holds of this process were of a store that is gone. */
 void wallet_forget_leases(struct wallet *w);
 bool lease_is_lost(const struct wallet *w, struct id lease);
-/* Things that a sweep would do: leases that ran out, rows to purge. */
-void lease_count_work(struct wallet *w, struct db *db, int64_t *out);
 
 #endif

@@ -197,7 +197,7 @@ static void read_count(void *arg, const struct db_row *row)
 	*(int64_t *)arg += db_row_i64(row, "n");
 }
 
-void lease_count_work(struct wallet *w, struct db *db, int64_t *out)
+static void lease_count_work(struct wallet *w, struct db *db, int64_t *out)
 {
 	static const char LEASES[] = "SELECT count(*) AS n FROM lease WHERE is_revoked <> 0 OR "
 				     "((boot <> $1 OR expires_boot_ms < $2) AND id <> $3)";
@@ -217,4 +217,40 @@ void lease_count_work(struct wallet *w, struct db *db, int64_t *out)
 	db_bind_i64(s, walltime_day(wallet_now(w)) - 1);
 	db_queue(s, read_count, out);
 	guard_queue_work(w, db, read_count, out);
+}
+
+static bool tick_step(struct wallet_query *query, struct db *db)
+{
+	struct wallet *w = container_of(query, struct wallet, tick);
+
+	w->tick_work = 0;
+	clock_queue_read(db, &w->tick_clock);
+	lease_count_work(w, db, &w->tick_work);
+	return true;
+}
+
+static void tick_done(struct wallet_query *query)
+{
+	struct wallet *w = container_of(query, struct wallet, tick);
+	bool is_due = w->holds_open > 0 && w->clocks.boot(w->clocks.arg).ms - w->lease_written.ms >=
+						   LEASE_RENEW_MS - STORE_WAIT_MS;
+
+	/* Another process may have heard the operator's word. */
+	if (!query->is_failed)
+		w->clock = w->tick_clock;
+
+	if (w->sweeps || query->is_failed || (!is_due && !w->tick_work))
+		return;
+	w->sweeps = true;
+	wallet_submit(w, wallet_cmd_create(WALLET_OP_SWEEP, (struct caller){0}));
+}
+
+void wallet_tick(struct wallet *w)
+{
+	if (!w->db || w->tick.is_queued)
+		return;
+	w->tick.step = tick_step;
+	w->tick.done = tick_done;
+	w->tick.deadline = boottime_after(clock_boot(), LEASE_MS);
+	wallet_query(w, &w->tick);
 }

@@ -570,39 +570,3 @@ void wallet_sweep_now(struct wallet *w)
 	while (wallet_turn(w, &retry_ms))
 		;
 }
-
-static bool tick_step(struct wallet_query *query, struct db *db)
-{
-	struct wallet *w = container_of(query, struct wallet, tick);
-
-	w->tick_work = 0;
-	clock_queue_read(db, &w->tick_clock);
-	lease_count_work(w, db, &w->tick_work);
-	return true;
-}
-
-static void tick_done(struct wallet_query *query)
-{
-	struct wallet *w = container_of(query, struct wallet, tick);
-	bool is_due = w->holds_open > 0 && w->clocks.boot(w->clocks.arg).ms - w->lease_written.ms >=
-						   LEASE_RENEW_MS - STORE_WAIT_MS;
-
-	/* Another process may have heard the operator's word. */
-	if (!query->is_failed)
-		w->clock = w->tick_clock;
-
-	if (w->sweeps || query->is_failed || (!is_due && !w->tick_work))
-		return;
-	w->sweeps = true;
-	wallet_submit(w, wallet_cmd_create(WALLET_OP_SWEEP, (struct caller){0}));
-}
-
-void wallet_tick(struct wallet *w)
-{
-	if (!w->db || w->tick.is_queued)
-		return;
-	w->tick.step = tick_step;
-	w->tick.done = tick_done;
-	w->tick.deadline = boottime_after(clock_boot(), LEASE_MS);
-	wallet_query(w, &w->tick);
-}

@@ -72,6 +72,8 @@ def test_doctor_names_the_amount_of_each_org_and_the_remedy_takes_it_out_once():
                 if c["check"] == "test_money"]
         assert [c["status"] for c in told] == ["fail"], told
         assert "default has 49970 tokens" in told[0]["text"], told
+        checked = home.cli("config", "check", "--store", status=1).out
+        assert "default has 49970 tokens" in checked and "void-test-money" in checked, checked
         remedy = told[0]["remedy"].split()
         assert remedy[:3] == ["farebox", "orgs", "void-test-money"], remedy
         voided = home.cli("--json", *remedy[1:]).json()["orgs"]
