@@ -189,7 +189,9 @@ def make_ledger(path):
         db.execute("INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", e._replace(hash=head))
     db.execute("INSERT INTO hold (id, org, tool, amount_microusd, lease, price_version)"
                " VALUES (?,?,?,?,?,?)", (two, org, "echo", 70000, b"l" * 16, 1))
-    db.execute("INSERT INTO wallet VALUES (?,?,?,?,?,202611,0,0,0,0,NULL)",
+    db.execute("INSERT INTO wallet (org, available_microusd, held_microusd, seq, head, month, "
+               "captured_month_microusd, auto_reload_enabled, auto_reload_threshold_microusd, "
+               "auto_reload_amount_microusd) VALUES (?,?,?,?,?,202611,0,0,0,0)",
                (org, 880000, 70000, len(rows), head))
     db.commit()
     return db
