@@ -88,18 +88,25 @@ static void read_caller(void *arg, const struct db_row *row)
 	f->caller.scopes = scopes_of_row(row);
 }
 
+static enum db_status find_caller(struct db *db, const char *sql, const struct digest *hash,
+				  struct key_found *out)
+{
+	struct db_stmt *s = db_stmt(db, sql);
+
+	*out = (struct key_found){.is_there = false};
+	db_bind_blob(s, hash->b, sizeof(hash->b));
+	db_queue(s, read_caller, out);
+	return db_flush(db);
+}
+
 enum db_status key_find_by_hash(struct db *db, const struct digest *hash, bool *out_found,
 				struct caller *out)
 {
 	static const char SQL[] =
 		"SELECT id, org, scopes FROM api_key WHERE hash = $1 AND revoked_ms IS NULL";
-	struct db_stmt *s = db_stmt(db, SQL);
-	struct key_found f = {0};
-	enum db_status status;
+	struct key_found f;
+	enum db_status status = find_caller(db, SQL, hash, &f);
 
-	db_bind_blob(s, hash->b, sizeof(hash->b));
-	db_queue(s, read_caller, &f);
-	status = db_flush(db);
 	if (status != DB_OK)
 		return status;
 	*out_found = f.is_there;
@@ -112,13 +119,9 @@ enum db_status key_scopes_read(struct db *db, const struct digest *hash, bool *o
 			       unsigned *out)
 {
 	static const char SQL[] = "SELECT id, org, scopes FROM api_key WHERE hash = $1";
-	struct db_stmt *s = db_stmt(db, SQL);
-	struct key_found f = {0};
-	enum db_status status;
+	struct key_found f;
+	enum db_status status = find_caller(db, SQL, hash, &f);
 
-	db_bind_blob(s, hash->b, sizeof(hash->b));
-	db_queue(s, read_caller, &f);
-	status = db_flush(db);
 	if (status != DB_OK)
 		return status;
 	*out_found = f.is_there;

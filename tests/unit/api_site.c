@@ -1,6 +1,7 @@
 #include "api_site.h"
 
 #include "loop/loop.h"
+#include "providers/http.h"
 #include "providers/llm.h"
 #include "json/edge.h"
 
@@ -328,4 +329,17 @@ bool api_asked_has(struct api_site *s, size_t i, const char *text)
 const char *api_structured(const struct api_site *s)
 {
 	return buf_text(&s->result.structured);
+}
+
+struct provider *api_provider(struct api_site *s, const char *config)
+{
+	struct http_provider_parts parts = {
+		.loop = s->loop, .http = s->http, .allow_private = true};
+	json_t *json = api_json(s, config);
+	struct err err = ERR_INIT;
+	struct provider *p = http_provider_create(&parts, json, &err);
+
+	ck_assert_msg(p != NULL, "%s", err.text);
+	json_decref(json);
+	return p;
 }

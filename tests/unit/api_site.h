@@ -62,6 +62,8 @@ void api_reset(struct api_site *s);
 
 /* JSON with ' for " and @ for the server's address. */
 json_t *api_json(const struct api_site *s, const char *text);
+/* A provider of kind http at the API; config is as for api_json. */
+struct provider *api_provider(struct api_site *s, const char *config);
 /* A language model at the API; the configuration is as for api_json. */
 struct provider *api_llm(struct api_site *s, const char *config);
 

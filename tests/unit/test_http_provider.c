@@ -12,19 +12,6 @@
 
 #define LONG_MS 20000
 
-static struct provider *provider_of(struct api_site *s, const char *config)
-{
-	struct http_provider_parts parts = {
-		.loop = s->loop, .http = s->http, .allow_private = true};
-	json_t *json = api_json(s, config);
-	struct err err = ERR_INIT;
-	struct provider *p = http_provider_create(&parts, json, &err);
-
-	ck_assert_msg(p != NULL, "%s", err.text);
-	json_decref(json);
-	return p;
-}
-
 static const char *content_of(const struct api_site *s)
 {
 	return buf_text(&s->result.content);
@@ -37,9 +24,9 @@ START_TEST(a_request_is_made_of_the_arguments)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-1", 1), 0);
-	p = provider_of(&s, "{'kind':'http','method':'POST','url':'@/v1/{id}/x','headers':"
-			    "{'Authorization':'Bearer ${env:FAREBOX_TEST_KEY}','X-N':'{n}'},"
-			    "'query':{'q':'{q}'},'body':{'n':'{n}','m':'{m}'}}");
+	p = api_provider(&s, "{'kind':'http','method':'POST','url':'@/v1/{id}/x','headers':"
+			     "{'Authorization':'Bearer ${env:FAREBOX_TEST_KEY}','X-N':'{n}'},"
+			     "'query':{'q':'{q}'},'body':{'n':'{n}','m':'{m}'}}");
 	api_say(&s, (struct api_reply){.body = "{\"a\":[1,2.50],\"b\":{}}"});
 	ck_assert_int_eq(api_run(&s, p, "{'id':'a b','n':5,'q':'x&y'}", NULL, LONG_MS),
 			 PROVIDER_OK);
@@ -53,7 +40,7 @@ START_TEST(a_request_is_made_of_the_arguments)
 	ck_assert_uint_eq(s.result.content.len, 0);
 	provider_destroy(p);
 
-	p = provider_of(&s, "{'url':'@/f','method':'PUT','form':{'a b':'{x}','c':'{none}'}}");
+	p = api_provider(&s, "{'url':'@/f','method':'PUT','form':{'a b':'{x}','c':'{none}'}}");
 	api_say(&s, (struct api_reply){.body = "", .status = 204, .type = ""});
 	ck_assert_int_eq(api_run(&s, p, "{'x':'1&2'}", NULL, LONG_MS), PROVIDER_OK);
 	ck_assert(api_asked_has(&s, 1, "PUT /f\n"));
@@ -71,7 +58,7 @@ START_TEST(arguments_that_cannot_be_sent_send_nothing)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/v1/{c.d}','headers':{'X':'{x}'}}");
+	p = api_provider(&s, "{'url':'@/v1/{c.d}','headers':{'X':'{x}'}}");
 	ck_assert_int_eq(api_run(&s, p, "{'c':{},'x':'1'}", NULL, LONG_MS), PROVIDER_INVALID);
 	ck_assert_str_eq(s.result.field, "c.d");
 	ck_assert_str_eq(s.result.err.text, "is needed by this tool's provider");
@@ -95,8 +82,9 @@ START_TEST(the_callers_own_key_takes_the_place_of_the_operators)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "operator", 1), 0);
-	p = provider_of(&s, "{'url':'@/','headers':{'x-api-KEY':'${env:FAREBOX_TEST_KEY}','B':'b'},"
-			    "'byok':{'name':'X','header':'X-Api-Key','format':'Key {key}!'}}");
+	p = api_provider(&s,
+			 "{'url':'@/','headers':{'x-api-KEY':'${env:FAREBOX_TEST_KEY}','B':'b'},"
+			 "'byok':{'name':'X','header':'X-Api-Key','format':'Key {key}!'}}");
 	api_say(&s, (struct api_reply){.body = "{}"});
 	api_say(&s, (struct api_reply){.body = "{}"});
 	api_say(&s, (struct api_reply){.status = 400, .body = "{\"error\":\"bad own\"}"});
@@ -145,7 +133,7 @@ START_TEST(the_result_is_what_the_pointer_finds)
 	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
 		CLEANUP(free_charp)
 		char *config = xasprintf("{'url':'@/','result':'%s'}", CASES[i].pointer);
-		struct provider *p = provider_of(&s, config);
+		struct provider *p = api_provider(&s, config);
 
 		api_reset(&s);
 		api_say(&s, (struct api_reply){.body = CASES[i].body});
@@ -166,7 +154,7 @@ START_TEST(text_and_images_become_content)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	api_say(&s,
 		(struct api_reply){.type = "text/csv; charset=utf-8", .body = "a,\"b\"\n\xc3\xa9"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_OK);
@@ -187,7 +175,7 @@ START_TEST(text_and_images_become_content)
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
 	provider_destroy(p);
 	/* Who points into the answer wants JSON. */
-	p = provider_of(&s, "{'url':'@/','result':'/a'}");
+	p = api_provider(&s, "{'url':'@/','result':'/a'}");
 	api_say(&s, (struct api_reply){.type = "text/html", .body = "{\"a\":1}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
 	api_say(&s, (struct api_reply){.type = "text/plain", .body = "{\"a\":1}"});
@@ -227,7 +215,7 @@ START_TEST(an_answer_is_read_in_its_charset)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
 		const char *want = CASES[i].result;
 
@@ -264,7 +252,7 @@ START_TEST(a_status_says_who_is_to_blame)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/','method':'POST'}");
+	p = api_provider(&s, "{'url':'@/','method':'POST'}");
 	for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
 		bool is_told = CASES[i].outcome == PROVIDER_FAILED && CASES[i].status != 304;
 
@@ -281,7 +269,7 @@ START_TEST(a_status_says_who_is_to_blame)
 	}
 	provider_destroy(p);
 	/* The configuration may know better. */
-	p = provider_of(&s, "{'url':'@/','success':[404,302]}");
+	p = api_provider(&s, "{'url':'@/','success':[404,302]}");
 	api_reset(&s);
 	api_say(&s, (struct api_reply){.status = 404, .body = "{\"found\":false}"});
 	api_say(&s,
@@ -306,7 +294,7 @@ START_TEST(what_may_be_repeated_is_tried_twice_more)
 	for (size_t i = 0; i < ARRAY_LEN(METHODS); i++) {
 		CLEANUP(free_charp)
 		char *config = xasprintf("{'url':'@/','method':'%s'}", METHODS[i]);
-		struct provider *p = provider_of(&s, config);
+		struct provider *p = api_provider(&s, config);
 		bool is_repeated = i < 3;
 
 		api_reset(&s);
@@ -328,7 +316,7 @@ START_TEST(repeating_has_an_end)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	for (int i = 0; i < 4; i++)
 		api_say(&s, (struct api_reply){.status = 503, .body = "{}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
@@ -352,8 +340,8 @@ START_TEST(repeating_has_an_end)
 	/* Nobody there; a host that is a secret is not named. */
 	ck_assert_int_eq(setenv("FAREBOX_TEST_BASE", "http://127.0.0.1:1", 1), 0);
 	for (int is_hidden = 0; is_hidden < 2; is_hidden++) {
-		p = provider_of(&s, is_hidden ? "{'url':'${env:FAREBOX_TEST_BASE}/'}"
-					      : "{'url':'http://127.0.0.1:1/'}");
+		p = api_provider(&s, is_hidden ? "{'url':'${env:FAREBOX_TEST_BASE}/'}"
+					       : "{'url':'http://127.0.0.1:1/'}");
 		ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
 		ck_assert_int_eq(s.result.status, 0);
 		ck_assert_int_eq(strstr(s.result.err.text, "127.0.0.1") == NULL, is_hidden);
@@ -376,7 +364,7 @@ START_TEST(a_redirect_never_carries_a_secret_to_another_host)
 
 	api_init(&s);
 	(void)snprintf(elsewhere, sizeof(elsewhere), "http://localhost:%d/other", s.port);
-	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'secret'}}");
+	p = api_provider(&s, "{'url':'@/','headers':{'X-Key':'secret'}}");
 	api_say(&s, redirect_to(elsewhere));
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
 	ck_assert_ptr_nonnull(strstr(s.result.err.text, "another host"));
@@ -389,13 +377,13 @@ START_TEST(a_redirect_never_carries_a_secret_to_another_host)
 	ck_assert(api_asked_has(&s, 1, "GET /next?x=1\n"));
 	ck_assert(api_asked_has(&s, 1, "X-Key: secret\n"));
 	provider_destroy(p);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	api_reset(&s);
 	api_say(&s, redirect_to(elsewhere));
 	api_say(&s, (struct api_reply){.body = "{\"a\":1}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_OK);
 	provider_destroy(p);
-	p = provider_of(&s, "{'url':'@/','method':'POST'}");
+	p = api_provider(&s, "{'url':'@/','method':'POST'}");
 	api_reset(&s);
 	api_say(&s, redirect_to("/next"));
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_FAILED);
@@ -443,7 +431,7 @@ START_TEST(a_provider_that_never_ends_costs_no_memory)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/','method':'POST'}");
+	p = api_provider(&s, "{'url':'@/','method':'POST'}");
 	for (int i = 0; i < 12; i++) {
 		api_reset(&s);
 		api_say(&s, (struct api_reply){.type = "text/plain",
@@ -468,7 +456,7 @@ START_TEST(a_provider_that_hangs_or_dribbles_ends_in_its_time)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	for (int i = 0; i < UNIT_TRIES && took_ms >= 300; i++) {
 		api_say(&s,
 			(struct api_reply){.body = "{\"a\":1", .piece_bytes = 1, .end = API_HANGS});
@@ -496,7 +484,7 @@ START_TEST(a_cancelled_call_is_silent)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	/* While it runs, and between two attempts. */
 	for (int i = 0; i < 2; i++) {
 		api_reset(&s);

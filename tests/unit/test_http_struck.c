@@ -14,26 +14,13 @@
 
 #define LONG_MS 20000
 
-static struct provider *provider_of(struct api_site *s, const char *config)
-{
-	struct http_provider_parts parts = {
-		.loop = s->loop, .http = s->http, .allow_private = true};
-	json_t *json = api_json(s, config);
-	struct err err = ERR_INIT;
-	struct provider *p = http_provider_create(&parts, json, &err);
-
-	ck_assert_msg(p != NULL, "%s", err.text);
-	json_decref(json);
-	return p;
-}
-
 START_TEST(a_success_that_repeats_the_request_is_struck)
 {
 	struct api_site s;
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/','byok':{'name':'X','header':'X-Key'}}");
+	p = api_provider(&s, "{'url':'@/','byok':{'name':'X','header':'X-Key'}}");
 	api_say(&s, (struct api_reply){.body = "{\"X-Key\":\"Bearer callers%2Dkey!\"}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", "callers-key", LONG_MS), PROVIDER_OK);
 	ck_assert_str_eq(buf_text(&s.result.structured), "{\"X-Key\":\"Bearer [secret]!\"}");
@@ -49,13 +36,13 @@ START_TEST(a_refusal_of_no_key_is_quoted)
 	struct provider *p;
 
 	api_init(&s);
-	p = provider_of(&s, "{'url':'@/'}");
+	p = api_provider(&s, "{'url':'@/'}");
 	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":[{\"msg\":\"no\"}]}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
 	ck_assert_str_eq(s.result.err.text, "the provider answered 403: no");
 	ck_assert(!s.result.is_key_refused);
 	provider_destroy(p);
-	p = provider_of(&s, "{'url':'@/','headers':{'X-Key':'k'}}");
+	p = api_provider(&s, "{'url':'@/','headers':{'X-Key':'k'}}");
 	api_say(&s, (struct api_reply){.status = 403, .body = "{\"detail\":\"k*\"}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
 	ck_assert_str_eq(s.result.err.text,
@@ -73,7 +60,7 @@ START_TEST(a_refusal_is_quoted_without_secrets)
 
 	api_init(&s);
 	ck_assert_int_eq(setenv("FAREBOX_TEST_KEY", "sk-secret", 1), 0);
-	p = provider_of(&s, "{'url':'@/?k=${env:FAREBOX_TEST_KEY}'}");
+	p = api_provider(&s, "{'url':'@/?k=${env:FAREBOX_TEST_KEY}'}");
 	api_say(&s, (struct api_reply){.status = 422,
 				       .body = "{\"error\":{\"message\":\"domain is\\nodd\"}}"});
 	ck_assert_int_eq(api_run(&s, p, "{}", NULL, LONG_MS), PROVIDER_REJECTED);
