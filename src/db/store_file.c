@@ -207,6 +207,7 @@ static bool narrow(const char *path)
 	char name[64];
 	struct stat st;
 	bool is_good;
+	int error;
 
 	if (fd < 0)
 		return errno == ENOENT;
@@ -218,7 +219,9 @@ static bool narrow(const char *path)
 			log_warn("event=mode_narrowed file=%s was=%04o", log_quote(path),
 				 (unsigned)(st.st_mode & 07777));
 	}
+	error = errno;
 	(void)close(fd);
+	errno = error;
 	return is_good;
 }
 
@@ -230,6 +233,11 @@ enum db_status store_file_narrow(struct store_file *f, struct err *err)
 		bad = narrow(f->beside[i]) ? NULL : f->beside[i];
 	if (!bad)
 		return DB_OK;
+	/* Too little to look with, which passes. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+		err_set(err, "%s: %s", bad, strerror(errno));
+		return DB_FAILED;
+	}
 	err_set(err,
 		"%s: others may read or write it, and its mode is not ours to change: chmod 600 it "
 		"as its owner",

@@ -169,7 +169,7 @@ def test_a_list_does_not_wait_for_a_store_and_shows_no_more_than_a_new_key_may_u
             with home.server(era=era, env={"FAREBOX_STORE": nowhere, **with_key(key)}) as s:
                 found = names(s)
                 assert "echo" in found and not BILLING & found, found
-                s.call_error("buy_tokens", {"amount_usd": 5}, code="STORE_UNAVAILABLE")
+                s.call_error("buy_tokens", {"amount_usd": 5}, code="STORE_BROKEN")
             # Without a key nothing of it is asked.
             with home.server(era=era, env={"FAREBOX_STORE": nowhere}) as s:
                 assert BILLING < names(s)

@@ -26,6 +26,7 @@ ANSWERS = (0, 1, 3, 10, 30)
 MOMENT_S = 0.06
 STARTER = 1000000
 CONFIG = {"org": {"starter_tokens": STARTER},
+          "purchases": {"per_day_usd": 1000000, "per_month_usd": 1000000},
           "tools": {"now": echo_tool(1), "soon": echo_tool(2, delay_ms=5),
                     "fails": echo_tool(3, delay_ms=2, outcome="5xx")}}
 PRICES = {"now": 1, "soon": 2, "fails": 0}

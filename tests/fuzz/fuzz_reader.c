@@ -20,6 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ours = reader_parse(text, NULL, &fault, &at);
 	theirs = json_loadb(copy, size, flags, NULL);
 	CHECK(!ours == (fault != READER_OK));
+	/* Behind a number that stands alone jansson takes a NUL for the end. */
+	if (memchr(copy, '\0', size) && !ours && theirs) {
+		json_decref(theirs);
+		theirs = NULL;
+	}
 	CHECK(fault == READER_DEPTH || fault == READER_ROOM || !ours == !theirs);
 	CHECK(!ours || json_equal(ours, theirs));
 	all = edge_parse_all(text, &twice, NULL);
