@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 /* Turns of the wallet that the end may take to release what is in flight. */
@@ -400,7 +401,14 @@ const char *app_default_name(const struct app *app)
 
 bool app_org_is_configured(const struct app *app, const char *name)
 {
-	return json_object_get(json_object_get(app->config.root, "orgs"), name) != NULL;
+	const char *org;
+	json_t *config;
+
+	json_object_foreach (json_object_get(app->config.root, "orgs"), org, config) {
+		if (strcasecmp(org, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *app_default_email(const struct app *app)
@@ -491,7 +499,7 @@ static bool is_missing(const char *store)
 
 static void add_test_money(void *arg, const char *text, const char *remedy)
 {
-	faults_add(arg, "", "%s; run '%s'", text, remedy);
+	faults_add(arg, "", "the store: %s; run '%s'", text, remedy);
 }
 
 bool app_payments_are_live(void)

@@ -12,6 +12,7 @@
 #include "json/edge.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* As names in "tools", and as hosts that hand them to a model take them. */
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -197,6 +198,21 @@ static void check_org_prices(const struct names *n)
 	}
 }
 
+/* A name before this one that means the same org. */
+static bool is_there_before(json_t *orgs, const char *name)
+{
+	const char *other;
+	json_t *config;
+
+	json_object_foreach (orgs, other, config) {
+		if (strcmp(other, name) == 0)
+			return false;
+		if (strcasecmp(other, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void config_check_org_names(const json_t *root, struct faults *faults)
 {
 	const char *own = json_string_value(json_object_get(json_object_get(root, "org"), "name"));
@@ -212,6 +228,9 @@ void config_check_org_names(const json_t *root, struct faults *faults)
 		fault = org_name_fault(name);
 		if (fault)
 			faults_add(faults, place, "the name %s", fault);
+		else if (is_there_before(json_object_get(root, "orgs"), name))
+			faults_add(faults, place,
+				   "differs from another only in the case of letters");
 	}
 }
 

@@ -11,11 +11,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_there(const struct org_list *orgs, const char *name)
 {
 	for (size_t i = 0; i < orgs->count; i++) {
-		if (strcmp(orgs->items[i].name, name) == 0)
+		if (strcasecmp(orgs->items[i].name, name) == 0)
 			return true;
 	}
 	return false;

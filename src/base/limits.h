@@ -23,6 +23,8 @@ enum {
 	PIPE_BYTES_WANTED = 1024 * 1024,
 	/* Calls in flight on one connection; beyond it input waits. */
 	CALLS_IN_FLIGHT_MAX = 2048,
+	/* Of memory that the values of all their messages take; one that is beyond is the last. */
+	CALLS_BYTES_IN_FLIGHT_MAX = 128 * 1024 * 1024,
 	LISTENS_MAX = 64,
 	TOOLS_PER_PAGE = 200,
 

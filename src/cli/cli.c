@@ -64,7 +64,7 @@ const struct command COMMAND_ROOT = {
 		"  FAREBOX_LOG            error, warn, info or debug; lines on stderr\n"
 		"A secret may come from a file instead: STRIPE_SECRET_KEY_FILE names it, and so "
 		"on.\n"
-		"A variable that is set but empty is refused: unset it.\n"
+		"A secret that is set but empty is refused: unset it.\n"
 		"\n"
 		"Exit status: 0 ok, 1 failed, 2 usage.",
 	.examples = ROOT_EXAMPLES,

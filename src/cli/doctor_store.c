@@ -113,7 +113,6 @@ static bool check_file(struct doctor *d)
 			   "%s is not a file", d->store);
 		return false;
 	}
-	check_modes(d);
 	if (st.st_size == 0)
 		doctor_add(d, FINDING_OK, "store", NULL,
 			   "%s: is empty, made a store with the first call", d->store);
@@ -283,16 +282,17 @@ static struct db *open_store(struct doctor *d)
 	if (!is_url(d->store) && !check_file(d))
 		return NULL;
 	status = db_open_for(DB_LOOK, d->store, CLI_STORE_MS, &db, &err);
+	/* What is no store of ours is not ours to make safe. */
+	if (status != DB_BROKEN && !is_url(d->store))
+		check_modes(d);
 	if (status != DB_OK) {
 		/* A fault that passes by itself is none of the installation's. */
 		doctor_add(d, status == DB_FAILED ? FINDING_WARN : FINDING_FAIL, "store",
 			   status == DB_BUSY
 				   ? "Another process holds it for long; look for one that was "
 				     "stopped."
-				   : "Set FAREBOX_STORE to a farebox store that this user may "
-				     "write.",
-			   "%s%s%s", is_url(d->store) ? "" : d->store, is_url(d->store) ? "" : ": ",
-			   err_is_set(&err) ? err.text : "is busy");
+				   : "Do as it says, or set FAREBOX_STORE to another file.",
+			   "%s", err_is_set(&err) ? err.text : "is busy");
 		return NULL;
 	}
 	if (db_version_read(db, &version) != DB_OK)
@@ -353,8 +353,9 @@ static void check_holds(struct doctor *d, struct db *db)
 			"'farebox orgs list' for one.",
 			"%d open, the oldest for %d s", (int)list.count, (int)(oldest_ms / 1000));
 	else
-		doctor_add(d, FINDING_OK, "holds", NULL, list.count ? "%d open" : "none open",
-			   (int)list.count);
+		doctor_add(d, FINDING_OK, "holds", NULL,
+			   list.count ? "%d open, the oldest for %d s" : "none open",
+			   (int)list.count, (int)(oldest_ms / 1000));
 	hold_list_finish(&list);
 }
 

@@ -170,7 +170,8 @@ static void print_renamed(const struct cli *cli, const struct org_view *org, con
 	else
 		cli_note("%s is called %s now", old, org->name);
 	if (app_org_is_configured(cli->app, old) && !app_org_is_configured(cli->app, org->name))
-		cli_note("but farebox.json still has '%s' in orgs: put the new name there, too",
+		cli_note("but farebox.json still has '%s' in orgs: put the new name there, or its "
+			 "prices and ceilings are nobody's",
 			 old);
 }
 

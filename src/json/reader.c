@@ -493,6 +493,7 @@ static json_t *read_whole(struct reader *r, enum reader_fault *out_fault, size_t
 		value = fail(r, READER_SYNTAX);
 	}
 	buf_finish(&r->text);
+	*out_at = READER_ROOM_BYTES_MAX - r->room;
 	if (!value) {
 		*out_fault = r->fault;
 		*out_at = (size_t)(r->p - start);

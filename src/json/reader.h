@@ -40,8 +40,8 @@ struct reader_memo {
 
 void reader_memo_finish(struct reader_memo *memo);
 
-/* A new reference; NULL with *out_fault, and *out_at, the offset of what is wrong. memo may be
- * NULL. */
+/* A new reference, and in *out_at the bytes of memory that its values take; NULL with *out_fault,
+ * and in *out_at the offset of what is wrong. memo may be NULL. */
 json_t *reader_parse(struct slice text, struct reader_memo *memo, enum reader_fault *out_fault,
 		     size_t *out_at);
 /* For what others answer: an integer beyond 64 bits is legal JSON, and becomes a real, as it does

@@ -262,6 +262,7 @@ void call_request(struct mcp_session *s, struct request *r)
 		refuse_options(s, r, &err);
 		return;
 	}
+	options.bytes = r->m->bytes;
 	options_add_client(s, r, &options);
 	if (!options_add_answer(r, &options)) {
 		reply_error(s, r, RPC_INVALID_PARAMS,

@@ -35,6 +35,7 @@ struct inflight {
 	struct tools_wait wait;
 	void (*handle)(struct mcp_session *s, struct request *r);
 	struct rpc_message message;
+	size_t waiting_bytes; /* of memory, while it waits */
 	struct boottime received;
 	size_t key_len;
 	char key[];

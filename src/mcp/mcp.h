@@ -39,6 +39,8 @@ void mcp_session_line(struct mcp_session *s, char *line, size_t len);
 void mcp_session_line_too_long(struct mcp_session *s);
 /* Requests that will still be answered; subscriptions do not count. */
 size_t mcp_session_in_flight(const struct mcp_session *s);
+/* The memory that the messages of requests take which wait for upstreams. */
+size_t mcp_session_waiting_bytes(const struct mcp_session *s);
 /* Cancels all calls in flight; they are released and not answered. */
 void mcp_session_cancel_all(struct mcp_session *s);
 /* Ends subscriptions with their result; no new request is taken. */

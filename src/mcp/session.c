@@ -68,6 +68,8 @@ void session_untrack(struct inflight *entry)
 	struct mcp_session *s = entry->session;
 
 	inflight_remove(&s->inflight, entry);
+	s->waiting_bytes -= entry->waiting_bytes;
+	entry->waiting_bytes = 0;
 	if (!entry->is_listen)
 		s->calls--;
 	entry->session = NULL;
@@ -134,6 +136,8 @@ bool session_defer(struct mcp_session *s, struct request *r, struct slice name, 
 	entry->handle = handle;
 	entry->received = r->received;
 	entry->message = rpc_message_take(r->m);
+	entry->waiting_bytes = entry->message.bytes;
+	s->waiting_bytes += entry->waiting_bytes;
 	return true;
 }
 
@@ -182,6 +186,11 @@ void mcp_session_destroy(struct mcp_session *s)
 size_t mcp_session_in_flight(const struct mcp_session *s)
 {
 	return s->calls;
+}
+
+size_t mcp_session_waiting_bytes(const struct mcp_session *s)
+{
+	return s->waiting_bytes;
 }
 
 void mcp_session_cancel_all(struct mcp_session *s)
@@ -314,7 +323,7 @@ static void take_batch(struct mcp_session *s, struct rpc_message *m)
 	for (size_t i = 0; i < n; i++) {
 		struct rpc_message item;
 
-		rpc_read_value(json_array_get(m->root, i), &item);
+		rpc_read_value(json_array_get(m->root, i), m->bytes / n, &item);
 		take_message(s, &item, batch);
 		lap(s, &item);
 		rpc_message_finish(&item);

@@ -28,6 +28,7 @@ struct mcp_batch {
 struct mcp_session {
 	struct mcp_session_config config;
 	struct inflight_table inflight;
+	size_t waiting_bytes;
 	size_t calls; /* of the entries in the table, the rest are subscriptions */
 	/* From initialize; NULL before. */
 	const char *legacy_version;

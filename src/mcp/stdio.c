@@ -68,7 +68,9 @@ static void on_send(void *arg, struct slice lines)
 static bool is_full(const struct stdio_server *s)
 {
 	return mcp_session_in_flight(s->session) >= CALLS_IN_FLIGHT_MAX ||
-	       tools_in_flight(s->config.tools) >= CALLS_IN_FLIGHT_MAX;
+	       tools_in_flight(s->config.tools) >= CALLS_IN_FLIGHT_MAX ||
+	       mcp_session_waiting_bytes(s->session) + tools_bytes_in_flight(s->config.tools) >=
+		       CALLS_BYTES_IN_FLIGHT_MAX;
 }
 
 static bool may_serve(struct stdio_server *s)

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct org_ceiling {
 	char *org;
@@ -79,7 +80,7 @@ void ceilings_destroy(struct ceilings *c)
 const struct ceiling *ceilings_of(const struct ceilings *c, const char *org)
 {
 	for (size_t i = 0; i < c->count; i++) {
-		if (strcmp(c->orgs[i].org, org) == 0)
+		if (strcasecmp(c->orgs[i].org, org) == 0)
 			return &c->orgs[i].ceiling;
 	}
 	return &c->of_all;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool read_orgs(const json_t *orgs, const char *tool, struct price_book *book,
 		      const char **out_at, struct err *err)
@@ -68,7 +69,7 @@ void book_finish(struct price_book *book)
 const struct price *book_price(const struct price_book *book, const char *org)
 {
 	for (size_t i = 0; org && i < book->orgs_count; i++) {
-		if (strcmp(book->orgs[i].org, org) == 0)
+		if (strcasecmp(book->orgs[i].org, org) == 0)
 			return &book->orgs[i].price;
 	}
 	return &book->price;

@@ -476,7 +476,7 @@ static void take_batch(struct upstream *up, const struct rpc_message *m, const c
 	for (size_t i = 0; i < n && up->generation == generation; i++) {
 		struct rpc_message item;
 
-		rpc_read_value(json_array_get(m->root, i), &item);
+		rpc_read_value(json_array_get(m->root, i), 0, &item);
 		take_message(up, &item, line);
 		rpc_message_finish(&item);
 	}

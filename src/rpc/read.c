@@ -322,6 +322,7 @@ static bool read_plain(char *line, size_t len, struct reader_memo *memo, struct 
 	size_t at;
 
 	out->root = reader_parse((struct slice){.p = line, .len = len}, memo, &fault, &at);
+	out->bytes = at;
 	if (!out->root && fault == READER_ROOM)
 		refuse_crowded(line, len, out);
 	if (!out->root)
@@ -358,6 +359,7 @@ static void read_mending(char *line, size_t len, bool is_loose, struct rpc_messa
 		mend_surrogates(line, line + len);
 	out->root = is_loose ? reader_parse_loose(text, &fault, &at)
 			     : reader_parse(text, NULL, &fault, &at);
+	out->bytes = at;
 	if (out->root)
 		read_root(out, is_id_refused);
 	else
@@ -383,9 +385,10 @@ void rpc_read_loose(char *line, size_t len, struct rpc_message *out)
 	read_mending(line, len, true, out);
 }
 
-void rpc_read_value(json_t *value, struct rpc_message *out)
+void rpc_read_value(json_t *value, size_t bytes, struct rpc_message *out)
 {
-	*out = (struct rpc_message){.kind = RPC_INVALID, .root = json_incref(value)};
+	*out = (struct rpc_message){
+		.kind = RPC_INVALID, .root = json_incref(value), .bytes = bytes};
 	read_root(out, false);
 }
 

@@ -37,6 +37,7 @@ struct rpc_message {
 	json_t *result;     /* RESPONSE */
 	json_t *error;      /* RESPONSE */
 	json_t *root;       /* owned; a number that is the id may stand as 0 in it */
+	size_t bytes;       /* of memory that its values take */
 	int error_code;
 	const char *error_text; /* static */
 };
@@ -46,8 +47,9 @@ struct rpc_message {
 void rpc_read(char *line, size_t len, struct reader_memo *memo, struct rpc_message *out);
 /* The same of a server of others, in whose answers an integer beyond 64 bits becomes a real. */
 void rpc_read_loose(char *line, size_t len, struct rpc_message *out);
-/* Reads a message out of a batch: takes a reference; the id is rebuilt from the value. */
-void rpc_read_value(json_t *value, struct rpc_message *out);
+/* Reads a message out of a batch, of which it takes so many bytes: takes a reference; the id is
+ * rebuilt from the value. */
+void rpc_read_value(json_t *value, size_t bytes, struct rpc_message *out);
 /* Moves a message to where it outlives its reading; *from is finished. */
 struct rpc_message rpc_message_take(struct rpc_message *from);
 void rpc_message_finish(struct rpc_message *m);

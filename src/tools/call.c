@@ -80,6 +80,7 @@ static void drop(struct tool_call *call)
 	if (call->next)
 		call->next->prev = call->prev;
 	tools->calls_count--;
+	tools->calls_bytes -= call->options.bytes;
 	json_decref(call->arguments);
 	free(call->idempotency_key);
 	free(call->client_name);
@@ -379,6 +380,7 @@ struct tool_call *tools_call(struct tools *tools, const struct tool *tool, json_
 		call->next->prev = call;
 	tools->calls = call;
 	tools->calls_count++;
+	tools->calls_bytes += options->bytes;
 	authorise(call, key);
 	return call;
 }
@@ -419,6 +421,11 @@ void tools_cancel_all(struct tools *tools)
 size_t tools_in_flight(const struct tools *tools)
 {
 	return tools->calls_count;
+}
+
+size_t tools_bytes_in_flight(const struct tools *tools)
+{
+	return tools->calls_bytes;
 }
 
 static bool read_max_tokens(const json_t *value, struct tool_options *out, struct err *err)

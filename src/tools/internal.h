@@ -81,7 +81,7 @@ struct tools {
 	uint64_t moves; /* of the source */
 	struct tools_watch *watches;
 	struct tool_call *calls;
-	size_t calls_count;
+	size_t calls_count, calls_bytes;
 	/* The caller that was resolved last; a hold checks its key again in its own batch. */
 	bool has_cached;
 	bool cached_is_keyed;

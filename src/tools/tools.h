@@ -65,6 +65,7 @@ struct tool_options {
 	bool carries_state;        /* the client gives back a requestState; else it does not */
 	const char *request_state; /* NULL for none; copied */
 	enum pay_answer answer;    /* of the user, to the page */
+	size_t bytes;              /* of memory that the arguments take, for who bounds that */
 	/* Asked on the operator's own command line: a caller without a key may do anything. */
 	bool is_operator;
 };
@@ -96,6 +97,8 @@ void tool_call_cancel(struct tool_call *call);
  * done comes with a reply that is to be sent. False: nothing is charged yet; nothing was done. */
 bool tool_call_wind_up(struct tool_call *call);
 size_t tools_in_flight(const struct tools *tools);
+/* The memory that their arguments take, as their callers said. */
+size_t tools_bytes_in_flight(const struct tools *tools);
 
 /* Some org has prices of its own: get_token_balance shows the caller's; listings do not. */
 bool tools_has_org_prices(const struct tools *tools);

@@ -7,7 +7,7 @@
 
 #include "wallet/account.h"
 
-#include <string.h>
+#include <strings.h>
 
 void ceiling_of_name(const struct wallet *w, const char *name, struct wallet_view *view)
 {
@@ -16,7 +16,7 @@ void ceiling_of_name(const struct wallet *w, const char *name, struct wallet_vie
 	view->has_ceiling = c->has_all;
 	view->ceiling = c->all;
 	for (size_t i = 0; i < c->count; i++) {
-		if (strcmp(c->orgs[i].org, name) != 0)
+		if (strcasecmp(c->orgs[i].org, name) != 0)
 			continue;
 		view->has_ceiling = true;
 		view->ceiling = c->orgs[i].usd;

@@ -412,6 +412,20 @@ def test_10000_requests_unread_take_no_memory_and_are_answered_later():
         assert s.resident_kib() - before < 32 * 1024, s.resident_kib() - before
 
 
+def test_calls_in_flight_are_bound_by_the_memory_of_their_arguments():
+    # Each takes some 20 MB once it is read, and waits. What is beyond the bound is read when others
+    # have ended, and every one is answered.
+    with Home(ROOMY) as home, home.server() as s:
+        s.balance()
+        calls = [s.send_call("slow", {"x": [{}] * 80000, "n": n}) for n in range(24)]
+        most = 0
+        while not all(s._find(id) for id in calls):
+            s.until(lambda n=len(s.inbox): len(s.inbox) > n)
+            most = max(most, home.query("SELECT count(*) FROM hold")[0][0])
+        assert not any(s.wait(id).get("isError") for id in calls)
+        assert 0 < most <= 10, most
+
+
 def test_a_probe_that_is_ended_at_once_leaves_no_damage():
     # Clients start a sibling, ask it one thing, and end it with SIGTERM (or worse) at once.
     random.seed(1)

@@ -80,13 +80,31 @@ def test_a_renamed_org_keeps_its_wallet_and_its_keys_and_its_prices_go_by_the_na
             # In the process that runs, too.
             assert usage_of(s.call("echo", {"n": 2}))["tokens"] == 2
             assert s.balance() == 95
-            home.cli("orgs", "rename", "--org", acme["id"], "--name", "plain")
+            done = home.cli("orgs", "rename", "--org", acme["id"], "--name", "plain")
+            assert "farebox.json still has 'apex'" in done.err, done.err
             assert usage_of(s.call("echo", {"n": 3}))["tokens"] == 10
         home.cli("orgs", "rename", "--org", "nobody", "--name", "x", status=1)
         home.cli("orgs", "rename", "--org", "plain", "--name", "DEFAULT", status=1)
         home.cli("orgs", "rename", "--org", "plain", "--name", "Plain")
         home.cli("orgs", "rename", "--org", "plain", "--name", "x", status=1)
         home.ledger_verify()
+
+
+def test_what_is_configured_for_an_org_is_its_own_in_any_case_of_letters():
+    config = {"tools": {"echo": echo_tool(10)}, "budget": {"max_usd": 50}, "orgs": {
+        "ACME": {"budget": {"max_usd": 0.1}, "purchases": {"per_day_usd": 5},
+                 "prices": {"echo": {"kind": "flat", "tokens": 7}}}}}
+    with Home(config) as home:
+        create(home, "acme")
+        key = home.cli("keys", "create", "--org", "acme", "--scopes", "call,billing").out.strip()
+        with home.server(env={"FAREBOX_API_KEY": key}) as s:
+            assert usage_of(s.call("echo", {"n": 1}))["tokens"] == 7
+            s.call_error("echo", {"n": 2}, code="BUDGET_EXCEEDED")
+            s.call_error("buy_tokens", {"amount_usd": 20}, code="PURCHASE_LIMIT")
+        home.cli("config", "check", "--store")
+        config["orgs"]["acme"] = {}
+        home.configure(config)
+        assert "case of letters" in home.cli("config", "check", status=1).out
 
 
 def test_the_default_org_follows_its_name_and_is_granted_starter_tokens_once():

@@ -70,7 +70,7 @@ static void read_one(const char *text, size_t len)
 	for (size_t i = 0; m.kind == RPC_BATCH && i < json_array_size(m.root); i++) {
 		struct rpc_message item;
 
-		rpc_read_value(json_array_get(m.root, i), &item);
+		rpc_read_value(json_array_get(m.root, i), 0, &item);
 		check_message(&item);
 		rpc_message_finish(&item);
 	}

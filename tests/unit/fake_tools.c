@@ -277,6 +277,12 @@ size_t tools_in_flight(const struct tools *tools)
 	return tools->in_flight;
 }
 
+size_t tools_bytes_in_flight(const struct tools *tools)
+{
+	(void)tools;
+	return 0;
+}
+
 size_t tools_count(const struct tools *tools)
 {
 	return tools->count;

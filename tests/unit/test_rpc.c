@@ -325,7 +325,7 @@ START_TEST(items_of_a_batch_keep_their_ids)
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		struct rpc_message item;
 
-		rpc_read_value(json_array_get(m.root, i), &item);
+		rpc_read_value(json_array_get(m.root, i), 0, &item);
 		ck_assert_int_eq(item.kind, RPC_REQUEST);
 		ck_assert_str_eq(item.id, ids[i]);
 		rpc_message_finish(&item);
@@ -333,7 +333,7 @@ START_TEST(items_of_a_batch_keep_their_ids)
 	for (size_t i = 4; i < 6; i++) {
 		struct rpc_message item;
 
-		rpc_read_value(json_array_get(m.root, i), &item);
+		rpc_read_value(json_array_get(m.root, i), 0, &item);
 		ck_assert_int_eq(item.kind, i == 4 ? RPC_INVALID : RPC_BATCH);
 		rpc_message_finish(&item);
 	}
