@@ -1,11 +1,11 @@
 #include "base/secret.h"
 
 #include "base/env.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/vault.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -35,16 +35,13 @@ static bool read_secret_file(const char *path, char **out, struct err *err)
 	ssize_t n;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, "%s: %s", path, strerror(errno));
-	while (len < sizeof(text) && (n = read(fd, text + len, sizeof(text) - len)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		len += (size_t)n;
+	fd = file_open(path, err);
+	if (fd < 0) {
+		err_prefix(err, "%s", path);
+		return false;
 	}
+	while (len < sizeof(text) && (n = file_read(fd, text + len, sizeof(text) - len)) > 0)
+		len += (size_t)n;
 	(void)close(fd);
 	if (len > SECRET_BYTES_MAX)
 		return err_set(err, "%s: longer than %d bytes", path, SECRET_BYTES_MAX);

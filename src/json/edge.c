@@ -1,5 +1,6 @@
 #include "json/edge.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/pool.h"
 #include "json/emit.h"
@@ -8,7 +9,6 @@
 #include "json/value.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,12 +47,10 @@ static bool read_all(int fd, struct buf *out, struct err *err)
 {
 	for (;;) {
 		char chunk[FILE_CHUNK_BYTES];
-		ssize_t n = read(fd, chunk, sizeof(chunk));
+		ssize_t n = file_read(fd, chunk, sizeof(chunk));
 
 		if (n == 0)
 			return true;
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_set(err, "cannot be read: %s", strerror(errno));
 		if (!buf_append_capped(out, chunk, (size_t)n))
@@ -66,12 +64,12 @@ json_t *edge_parse_file(const char *path, size_t bytes_max, struct faults *dupli
 	struct err why = ERR_INIT;
 	static const char BYTE_ORDER_MARK[] = "\xEF\xBB\xBF"; /* as some editors save */
 	struct buf text = BUF_CAPPED(bytes_max);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = file_open(path, &why);
 	json_t *value = NULL;
 
 	CHECK(bytes_max > 0);
 	if (fd < 0)
-		(void)err_set(&why, "cannot be opened: %s", strerror(errno));
+		err_prefix(&why, "cannot be opened");
 	else if (!read_all(fd, &text, &why))
 		value = NULL;
 	else {

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -372,6 +373,22 @@ def test_a_secret_that_is_empty_or_not_filled_in_is_refused_with_the_remedy():
             for name in ("FAREBOX_API_KEY", "STRIPE_SECRET_KEY", "FAREBOX_PROVIDER_KEY_X"):
                 done = home.cli("call", "ping", env={name + "_FILE": path}, status=1)
                 assert name + "_FILE" in done.err and "empty" in done.err, done.err
+
+
+def test_a_pipe_is_read_and_one_that_nobody_writes_to_hangs_nothing():
+    with Home(payments=None) as home:
+        pipe = os.path.join(home.path, "pipe")
+        os.mkfifo(pipe)
+        for command, env in ((("call", "ping"), {"FAREBOX_API_KEY_FILE": pipe}),
+                             (("call", "ping"), {"FAREBOX_CONFIG": pipe}),
+                             (("config", "check", pipe), {})):
+            done = home.cli(*command, env=env, status=1)
+            assert pipe in done.err and "nobody wrote to" in done.err, done.err
+        key = home.cli("keys", "create").out.strip()
+        writer = subprocess.Popen(["sh", "-c", "sleep 0.1; echo '%s' > '%s'" % (key, pipe)])
+        done = home.cli("call", "get_token_balance", env={"FAREBOX_API_KEY_FILE": pipe})
+        assert '"tokens":' in done.out, done.out
+        assert writer.wait() == 0
 
 
 def test_the_bundle_starts_with_nothing_filled_in():
