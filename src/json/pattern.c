@@ -31,8 +31,8 @@ struct pattern {
 	struct pattern *next;
 	struct patterns *owner;
 	pcre2_code *code;
-	size_t straight; /* as in struct pattern_shape */
-	size_t per_byte; /* how often a text may be passed over for one choice */
+	struct pattern_shape shape;
+	size_t passes; /* how often a text may be passed over for one choice */
 	bool is_anchored;
 };
 
@@ -166,8 +166,8 @@ struct pattern *pattern_create(struct patterns *ps, struct slice text, struct er
 		return NULL;
 	p = xzalloc(sizeof(*p));
 	*p = (struct pattern){.next = ps->all, .owner = ps, .code = code};
-	p->straight = shape.straight;
-	p->per_byte = shape.looks ? shape.repeats + 1 : 0;
+	p->shape = shape;
+	p->passes = shape.looks ? shape.repeats + 1 : 0;
 	p->is_anchored = text.len && text.p[0] == '^';
 	ps->all = p;
 	ps->count++;
@@ -208,10 +208,28 @@ static enum pattern_outcome give_up(size_t *steps_left)
 	return PATTERN_GAVE_UP;
 }
 
+/* What passing once over a text takes at most, in bytes. */
+static size_t pass_cost(const struct pattern_shape *shape, struct slice text)
+{
+	size_t points = 0, wide = 0;
+
+	if (shape->per_wide || shape->per_point) {
+		for (size_t i = 0; i < text.len; i++) {
+			unsigned char c = (unsigned char)text.p[i];
+
+			points += (c & 0xC0) != 0x80;
+			wide += c > 0xC3; /* the first of U+0100 and beyond */
+		}
+	}
+	return text.len + points * shape->per_point + wide * shape->per_wide;
+}
+
 enum pattern_outcome pattern_match(struct pattern *p, struct slice text, size_t *steps_left)
 {
-	/* Far from an overflow: a text has at most 16 MiB, and a pattern few repeats. */
-	size_t unseen = p->straight + p->per_byte * text.len;
+	/* Far from an overflow: a text has at most 16 MiB, and a pattern few repeats and members.
+	 */
+	size_t pass = pass_cost(&p->shape, text);
+	size_t unseen = p->shape.straight + p->passes * pass;
 	size_t price = 1 + unseen / BYTES_PER_STEP;
 	size_t tried = 0, choices = CHOICES_FIRST + (p->is_anchored ? 0 : text.len);
 
@@ -220,6 +238,9 @@ enum pattern_outcome pattern_match(struct pattern *p, struct slice text, size_t 
 	for (;;) {
 		int found;
 
+		/* What classes take is taken again by each try. */
+		if (!take_steps(steps_left, (pass - text.len) / BYTES_PER_STEP))
+			return PATTERN_GAVE_UP;
 		if (choices > SCHEMA_MATCH_CHOICES_MAX)
 			choices = SCHEMA_MATCH_CHOICES_MAX;
 		if (choices > *steps_left / price)
@@ -236,6 +257,9 @@ enum pattern_outcome pattern_match(struct pattern *p, struct slice text, size_t 
 			return give_up(steps_left);
 		tried = choices;
 		choices *= CHOICES_MORE;
+		/* A try that is mostly the way over the text is not worth making small. */
+		if (choices < CHOICES_KEPT && choices * price < pass / BYTES_PER_STEP)
+			choices = CHOICES_KEPT;
 		if (choices > CHOICES_KEPT)
 			price = STEPS_PER_CHOICE + unseen / BYTES_PER_STEP;
 	}

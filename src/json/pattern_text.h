@@ -12,10 +12,15 @@
 #include "base/buf.h"
 
 struct pattern_shape {
-	size_t straight; /* the most places of a text that are looked at between two choices */
-	size_t repeats;  /* quantifiers and references back */
-	bool looks;      /* around, or back at what a group has taken */
-	bool refers;     /* back: its groups have to be kept */
+	/* The most that is compared with a text between two choices while none is passed over, in
+	 * the time of a byte that is. */
+	size_t straight;
+	/* What passing over one character takes beside its bytes, for the dearest class: one beyond
+	 * Latin-1, and any. */
+	size_t per_wide, per_point;
+	size_t repeats; /* quantifiers and references back */
+	bool looks;     /* around, or back at what a group has taken */
+	bool refers;    /* back: its groups have to be kept */
 };
 
 /* Appends to out. NULL, or in a few static words why the text is no pattern. */

@@ -322,7 +322,80 @@ START_TEST(a_small_match_takes_few_steps)
 }
 END_TEST
 
-UNIT_MAIN("pattern", patterns_are_those_of_ecma_262, what_would_be_read_otherwise_is_refused,
-	  a_pattern_that_is_large_is_refused, patterns_of_a_schema_are_bounded_together,
+/* Of a pattern ^[...]*$ on so many of a character. */
+static size_t steps_of_class(const char *open, const char *members, const char *close,
+			     const char *point, size_t n)
+{
+	struct buf pattern = BUF_INIT, value = BUF_INIT;
+	size_t steps = PLENTY;
+
+	buf_printf(&pattern, "%s%s%s", open, members, close);
+	repeat(&value, point, n);
+	if (matched(buf_text(&pattern), buf_slice(&value), &steps) == PATTERN_GAVE_UP)
+		ck_assert_uint_eq(steps, 0);
+	buf_finish(&pattern);
+	buf_finish(&value);
+	return PLENTY - steps;
+}
+
+/* A class beyond Latin-1 is a list: each of its members may be compared with each character. */
+START_TEST(a_class_of_many_members_is_paid_by_the_member)
+{
+	static const char *const AROUND[][2] = {
+		{"^[^", "]*$"},      {"^[^", "]{1,60000}"},     {"^(?=[^", "]*$)"},
+		{"^(?:[^", "])*?$"}, {"^(?:|[a-z]|[^", "]+)$"},
+	};
+	struct buf singles = BUF_INIT, ranges = BUF_INIT, properties = BUF_INIT;
+
+	for (int i = 0; i < 800; i++)
+		buf_printf(&singles, "%c%c", 0xC4 + i / 32, 0x80 + i % 32 * 2);
+	for (int i = 0; i < 400; i++)
+		buf_printf(&ranges, "%c%c-%c%c", 0xC4 + i / 16, 0x80 + i % 16 * 4, 0xC4 + i / 16,
+			   0x81 + i % 16 * 4);
+	repeat(&properties, "\\p{Greek}\\p{Thai}", 100);
+	for (size_t i = 0; i < ARRAY_LEN(AROUND); i++) {
+		const char *a = AROUND[i][0], *z = AROUND[i][1];
+		const char *one = "\xe4\xb8\x80";
+
+		ck_assert_uint_gt(steps_of_class(a, buf_text(&singles), z, one, 1000),
+				  1000 * 800 / 16);
+		ck_assert_uint_gt(steps_of_class(a, buf_text(&ranges), z, one, 1000),
+				  1000 * 400 / 16);
+		ck_assert_uint_gt(steps_of_class(a, buf_text(&properties), z, one, 1000),
+				  1000 * 200 / 16);
+		/* Properties are looked up for a letter too. */
+		ck_assert_uint_gt(steps_of_class(a, buf_text(&properties), z, "a", 1000),
+				  1000 * 200 / 16);
+		ck_assert_uint_eq(steps_of_class(a, buf_text(&singles), z, one, 60000), PLENTY);
+	}
+	buf_finish(&singles);
+	buf_finish(&ranges);
+	buf_finish(&properties);
+}
+END_TEST
+
+START_TEST(a_large_text_passes_an_honest_class)
+{
+	struct buf b = BUF_INIT;
+
+	repeat(&b, "abc ", 10 * 1024 * 1024 / 4);
+	ck_assert(fits("^[\\s\\S]*$", buf_slice(&b)));
+	ck_assert(fits("^[\\w\\s\\u0400-\\u04ff\\u4e00-\\u9fff]*$", buf_slice(&b)));
+	buf_clear(&b);
+	repeat(&b, "\xe4\xb8\x80", 10 * 1024 * 1024 / 3);
+	ck_assert(fits("^[\\s\\S]*$", buf_slice(&b)));
+	ck_assert(fits("^[^\\s<>]{1,}$", (struct slice){.p = buf_text(&b), .len = 3000000}));
+	ck_assert(fits("^[\\p{L}\\p{N}\\p{P}\\s]*$",
+		       (struct slice){.p = buf_text(&b), .len = 2700000}));
+	ck_assert(fits("^[\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uac00-\\ud7af]*$",
+		       (struct slice){.p = buf_text(&b), .len = 4500000}));
+	buf_finish(&b);
+}
+END_TEST
+
+UNIT_MAIN("pattern", a_class_of_many_members_is_paid_by_the_member,
+	  a_large_text_passes_an_honest_class, patterns_are_those_of_ecma_262,
+	  what_would_be_read_otherwise_is_refused, a_pattern_that_is_large_is_refused,
+	  patterns_of_a_schema_are_bounded_together,
 	  a_match_that_would_not_end_gives_up_and_leaves_no_steps,
 	  a_large_text_passes_an_honest_pattern, a_small_match_takes_few_steps)
