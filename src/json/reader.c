@@ -21,6 +21,11 @@
 #define STRING_BYTES 96
 #define NUMBER_BYTES 48
 
+/* A member of a large object is dear in time: the table of its keys is too large for the caches of
+ * a processor, and is built anew as it grows. So large objects get less of the memory. */
+#define LARGE_MEMBERS      4096
+#define LARGE_MEMBER_BYTES 256
+
 struct reader {
 	const char *p, *end;
 	struct reader_memo *memo;
@@ -355,7 +360,9 @@ static bool read_member(struct reader *r, json_t *object)
 		return fail(r, READER_SYNTAX);
 	if (memchr(key.p, '\0', key.len))
 		return fail(r, READER_NUL_KEY);
-	if (!take_room(r, MEMBER_BYTES + key.len))
+	count = json_object_size(object);
+	if (!take_room(r, MEMBER_BYTES + key.len) ||
+	    (count >= LARGE_MEMBERS && !take_room(r, LARGE_MEMBER_BYTES)))
 		return false;
 	if (key.p == r->text.p)
 		key.p = copy = xstrndup(key.p, key.len);
@@ -370,7 +377,6 @@ static bool read_member(struct reader *r, json_t *object)
 		return false;
 	if (r->memo && r->depth == 1 && slice_eq(key, "id"))
 		r->memo->id = (struct slice){.p = start, .len = (size_t)(r->p - start)};
-	count = json_object_size(object);
 	CHECK(json_object_setn_new_nocheck(object, key.p, key.len, value) == 0);
 	if (json_object_size(object) == count && !r->is_lax)
 		return fail(r, READER_DUPLICATE);

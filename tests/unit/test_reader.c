@@ -305,7 +305,31 @@ START_TEST(the_values_of_a_text_have_so_much_room)
 }
 END_TEST
 
-UNIT_MAIN("reader", the_values_of_a_text_have_so_much_room,
+/* Of one object with so many members. */
+static enum reader_fault fault_of_members(int n)
+{
+	enum reader_fault fault = READER_OK;
+	struct buf b = BUF_INIT;
+	json_t *value;
+
+	for (int i = 0; i < n; i++)
+		buf_printf(&b, "%c\"%d\":0", i ? ',' : '{', i);
+	buf_putc(&b, '}');
+	value = read_text(b.p, b.len, &fault);
+	ck_assert(!value == (fault != READER_OK));
+	json_decref(value);
+	buf_finish(&b);
+	return fault;
+}
+
+START_TEST(a_large_object_has_less_room)
+{
+	ck_assert_int_eq(fault_of_members(100000), READER_OK);
+	ck_assert_int_eq(fault_of_members(200000), READER_ROOM);
+}
+END_TEST
+
+UNIT_MAIN("reader", a_large_object_has_less_room, the_values_of_a_text_have_so_much_room,
 	  it_accepts_and_refuses_what_jansson_does, every_truncation_agrees_with_jansson,
 	  random_damage_agrees_with_jansson, faults_are_told_apart, depth_has_its_exact_limit,
 	  the_same_meta_is_read_once_and_another_is_read_anew)
