@@ -14,12 +14,16 @@
 #define SAFE_DIGITS    18
 
 /* What jansson's values take with all that belongs to them, as the pool hands it out. */
-#define OBJECT_BYTES 256
-#define MEMBER_BYTES 128
-#define ARRAY_BYTES  160
-#define ITEM_BYTES   16
-#define STRING_BYTES 96
-#define NUMBER_BYTES 48
+#define OBJECT_BYTES    256
+#define MEMBER_BYTES    128
+#define ARRAY_BYTES     160
+#define ITEM_BYTES      16
+#define STRING_BYTES    96
+#define NUMBER_BYTES    48
+/* A real of many digits is not stored in more, but takes longer to read and to write than its text
+ * tells, and may be written longer than it was read. */
+#define LONG_REAL_BYTES 480
+#define SHORT_REAL_MAX  17
 
 /* A member of a large object is dear in time: the table of its keys is too large for the caches of
  * a processor, and is built anew as it grows. So large objects get less of the memory. */
@@ -248,6 +252,9 @@ static json_t *real_of(struct reader *r, const char *start)
 	size_t len = (size_t)(r->p - start);
 	double value;
 
+	if ((len > SHORT_REAL_MAX || memchr(start, 'e', len) || memchr(start, 'E', len)) &&
+	    !take_room(r, LONG_REAL_BYTES))
+		return NULL;
 	/* strtod wants an end of its own, and the text is not ours to end. */
 	buf_clear(&r->text);
 	buf_append(&r->text, start, len);

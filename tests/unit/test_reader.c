@@ -329,7 +329,24 @@ START_TEST(a_large_object_has_less_room)
 }
 END_TEST
 
-UNIT_MAIN("reader", a_large_object_has_less_room, the_values_of_a_text_have_so_much_room,
-	  it_accepts_and_refuses_what_jansson_does, every_truncation_agrees_with_jansson,
-	  random_damage_agrees_with_jansson, faults_are_told_apart, depth_has_its_exact_limit,
+START_TEST(a_long_real_takes_more_room_than_a_short_one)
+{
+	static const char *const LONG[] = {"1.2345678901234567e-300", "-5e-324", "1E5",
+					   "0.12345678901234567890"};
+
+	for (size_t i = 0; i < ARRAY_LEN(LONG); i++) {
+		size_t each = strlen(LONG[i]) + 1;
+
+		/* A vector of some thousands of dimensions, or of very many, is none too large. */
+		ck_assert_int_eq(fault_of_many(LONG[i], 100000 * each), READER_OK);
+		ck_assert_int_eq(fault_of_many(LONG[i], 130000 * each), READER_ROOM);
+	}
+	ck_assert_int_eq(fault_of_many("0.123456789012", 500000 * 15), READER_OK);
+}
+END_TEST
+
+UNIT_MAIN("reader", a_long_real_takes_more_room_than_a_short_one, a_large_object_has_less_room,
+	  the_values_of_a_text_have_so_much_room, it_accepts_and_refuses_what_jansson_does,
+	  every_truncation_agrees_with_jansson, random_damage_agrees_with_jansson,
+	  faults_are_told_apart, depth_has_its_exact_limit,
 	  the_same_meta_is_read_once_and_another_is_read_anew)
