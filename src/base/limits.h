@@ -212,6 +212,7 @@ enum {
 	/* Providers: what is sent and taken, and the time kept back from the meter's own timer, so
 	 * that a provider can still say how far it came. */
 	PROVIDER_BODY_BYTES_MAX = 2 * 1024 * 1024,
+	PROVIDER_SENT_BYTES_MAX = 16 * 1024 * 1024, /* a body or form of arguments */
 	PROVIDER_IMAGE_BYTES_MAX = 1024 * 1024,
 	PROVIDER_URL_BYTES_MAX = 16 * 1024,
 	PROVIDER_HEADER_BYTES_MAX = 8 * 1024,

@@ -2,9 +2,11 @@
 
 #include "providers/http_plan.h"
 
+#include "base/limits.h"
 #include "json/edge.h"
 #include "json/emit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,60 +142,83 @@ static bool is_there(const struct body_node *node, json_t *arguments)
 	return true;
 }
 
-static void emit_template(struct emit *e, const struct template *t, json_t *arguments)
-{
-	struct template_fault fault;
-	struct buf text = BUF_INIT;
+struct filler {
+	struct emit emit;
+	json_t *arguments;
+	struct template_fault *fault;
+};
 
-	if (template_is_argument(t)) {
-		emit_json(e, template_argument(&t->parts[0], arguments));
-		return;
-	}
-	/* Any value can stand in a text. */
-	CHECK(template_fill(t, PLACE_TEXT, arguments, NULL, &text, &fault) == TEMPLATE_OK);
-	emit_slice(e, buf_slice(&text));
-	buf_finish(&text);
+/* Looked at after each value, so that a body is never built further than one value beyond. */
+static enum template_outcome check_size(const struct filler *f)
+{
+	if (f->emit.b->len <= PROVIDER_SENT_BYTES_MAX)
+		return TEMPLATE_OK;
+	f->fault->field[0] = '\0';
+	(void)snprintf(f->fault->text, sizeof(f->fault->text),
+		       "the arguments make the body too long");
+	return TEMPLATE_UNFIT;
 }
 
-static void emit_node(struct emit *e, const struct body_node *node, json_t *arguments)
+static enum template_outcome fill_text(struct filler *f, const struct template *t)
 {
+	struct buf text = BUF_INIT;
+	enum template_outcome outcome = TEMPLATE_OK;
+
+	if (template_is_argument(t)) {
+		emit_json(&f->emit, template_argument(&t->parts[0], f->arguments));
+		return check_size(f);
+	}
+	outcome = template_fill(t, PLACE_TEXT, f->arguments, NULL, &text, f->fault);
+	if (outcome == TEMPLATE_OK) {
+		emit_slice(&f->emit, buf_slice(&text));
+		outcome = check_size(f);
+	}
+	buf_finish(&text);
+	return outcome;
+}
+
+static enum template_outcome fill_node(struct filler *f, const struct body_node *node)
+{
+	enum template_outcome outcome = TEMPLATE_OK;
+
 	switch (node->kind) {
 	case BODY_CONSTANT:
-		emit_json(e, node->constant);
-		return;
+		emit_json(&f->emit, node->constant);
+		return TEMPLATE_OK;
 	case BODY_TEXT:
-		emit_template(e, &node->text, arguments);
-		return;
+		return fill_text(f, &node->text);
 	case BODY_ARRAY:
-		emit_array(e);
-		for (size_t i = 0; i < node->count; i++) {
-			if (is_there(node->items[i], arguments))
-				emit_node(e, node->items[i], arguments);
+		emit_array(&f->emit);
+		for (size_t i = 0; i < node->count && outcome == TEMPLATE_OK; i++) {
+			if (is_there(node->items[i], f->arguments))
+				outcome = fill_node(f, node->items[i]);
 		}
-		emit_array_end(e);
-		return;
+		emit_array_end(&f->emit);
+		break;
 	case BODY_OBJECT:
-		emit_object(e);
-		for (size_t i = 0; i < node->count; i++) {
-			if (!is_there(node->items[i], arguments))
+		emit_object(&f->emit);
+		for (size_t i = 0; i < node->count && outcome == TEMPLATE_OK; i++) {
+			if (!is_there(node->items[i], f->arguments))
 				continue;
-			emit_key_slice(e, slice_of(node->keys[i]));
-			emit_node(e, node->items[i], arguments);
+			emit_key_slice(&f->emit, slice_of(node->keys[i]));
+			outcome = fill_node(f, node->items[i]);
 		}
-		emit_object_end(e);
-		return;
+		emit_object_end(&f->emit);
+		break;
 	}
+	return outcome;
 }
 
 enum template_outcome body_fill(const struct body_node *node, json_t *arguments, struct buf *out,
 				struct template_fault *fault)
 {
-	struct emit e;
+	struct filler f = {.arguments = arguments, .fault = fault};
+	enum template_outcome outcome;
 
 	if (!is_there(node, arguments))
 		return template_fill(&node->text, PLACE_TEXT, arguments, NULL, out, fault);
-	emit_init(&e, out);
-	emit_node(&e, node, arguments);
-	emit_done(&e);
-	return TEMPLATE_OK;
+	emit_init(&f.emit, out);
+	outcome = fill_node(&f, node);
+	emit_done(&f.emit);
+	return outcome;
 }

@@ -56,7 +56,8 @@ static enum template_outcome put_list(struct maker *m, const struct http_member 
 
 		put_separator(out, start, first);
 		put_name(member, out);
-		outcome = template_fill_value(json_array_get(list, i), PLACE_QUERY, name, out,
+		outcome = template_fill_value(json_array_get(list, i),
+					      first ? PLACE_QUERY : PLACE_FORM, name, out,
 					      m->fault);
 		if (outcome != TEMPLATE_OK)
 			return outcome;
@@ -78,7 +79,10 @@ static enum template_outcome put_member(struct maker *m, const struct http_membe
 	}
 	put_separator(out, start, first);
 	put_name(member, out);
-	outcome = template_fill(&member->value, member->is_url ? PLACE_URL : PLACE_QUERY,
+	outcome = template_fill(&member->value,
+				member->is_url ? PLACE_URL
+				: first        ? PLACE_QUERY
+					       : PLACE_FORM,
 				m->arguments, NULL, out, m->fault);
 	if (outcome != TEMPLATE_MISSING)
 		return outcome;
@@ -88,7 +92,7 @@ static enum template_outcome put_member(struct maker *m, const struct http_membe
 	return TEMPLATE_OK;
 }
 
-/* first is put in front of the first member; 0 for none. */
+/* first is put in front of the first member of a query; 0 for a form, which has none. */
 static enum template_outcome put_members(struct maker *m, const struct http_members *members,
 					 struct buf *out, size_t start, char first)
 {

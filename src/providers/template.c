@@ -25,18 +25,29 @@ static bool is_control(char c)
 static void encode(struct slice text, const char *keep, struct buf *out)
 {
 	static const char HEX[] = "0123456789ABCDEF";
+	bool is_kept[256] = {false};
+	char run[3 * 256];
+	size_t n = 0;
 
+	for (int c = 1; c < 256; c++)
+		is_kept[c] = is_alnum((char)c) || strchr(keep, c);
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.p[i];
 
-		if (is_alnum(text.p[i]) || (c && strchr(keep, c))) {
-			buf_putc(out, text.p[i]);
-			continue;
+		if (is_kept[c]) {
+			run[n++] = (char)c;
+		} else {
+			run[n++] = '%';
+			run[n++] = HEX[c >> 4];
+			run[n++] = HEX[c & 15];
 		}
-		buf_putc(out, '%');
-		buf_putc(out, HEX[c >> 4]);
-		buf_putc(out, HEX[c & 15]);
+		if (n > sizeof(run) - 3) {
+			buf_append(out, run, n);
+			n = 0;
+		}
 	}
+	buf_append(out, run, n);
+	explicit_bzero(run, sizeof(run));
 }
 
 void percent_encode(struct slice text, struct buf *out)
@@ -261,9 +272,38 @@ static bool may_stand_in_segment(struct slice text)
 	return !slice_eq(text, ".") && !slice_eq(text, "..");
 }
 
+/* Looked at before the work of encoding: out, which is being built, can have so many bytes. */
+static enum template_outcome check_length(struct slice text, enum template_place place,
+					  const struct buf *out, struct template_fault *fault)
+{
+	size_t max = PROVIDER_SENT_BYTES_MAX;
+	const char *words = "the arguments make the body too long";
+
+	switch (place) {
+	case PLACE_SEGMENT:
+	case PLACE_QUERY:
+	case PLACE_URL:
+		max = PROVIDER_URL_BYTES_MAX;
+		words = "the arguments make the URL too long";
+		break;
+	case PLACE_HEADER:
+		max = PROVIDER_HEADER_BYTES_MAX;
+		words = "the arguments make a header too long";
+		break;
+	case PLACE_FORM:
+	case PLACE_TEXT:
+		break;
+	}
+	if (out->len <= max && text.len <= max - out->len)
+		return TEMPLATE_OK;
+	return unfit(fault, "", words);
+}
+
 static enum template_outcome put(struct slice text, enum template_place place, const char *name,
 				 struct buf *out, struct template_fault *fault)
 {
+	if (check_length(text, place, out, fault) != TEMPLATE_OK)
+		return TEMPLATE_UNFIT;
 	switch (place) {
 	case PLACE_SEGMENT:
 		if (!text.len)
@@ -275,6 +315,7 @@ static enum template_outcome put(struct slice text, enum template_place place, c
 		percent_encode(text, out);
 		return TEMPLATE_OK;
 	case PLACE_QUERY:
+	case PLACE_FORM:
 	case PLACE_URL:
 		percent_encode(text, out);
 		return TEMPLATE_OK;
@@ -323,6 +364,7 @@ static void put_own(const struct template_part *part, enum template_place place,
 			encode(text, UNRESERVED_MARKS "%!$&'()*+,;=:@/?[]", out);
 		return;
 	case PLACE_QUERY:
+	case PLACE_FORM:
 		percent_encode(text, out);
 		return;
 	case PLACE_HEADER:

@@ -57,7 +57,8 @@ json_t *template_argument(const struct template_part *part, json_t *arguments);
 
 enum template_place {
 	PLACE_SEGMENT, /* of a path: what could leave it is refused */
-	PLACE_QUERY,   /* and a form: encoded */
+	PLACE_QUERY,   /* encoded */
+	PLACE_FORM,    /* encoded */
 	PLACE_URL,     /* the same, and the template's own text is encoded already */
 	PLACE_HEADER,  /* control characters are refused */
 	PLACE_TEXT,    /* as it is */

@@ -1,5 +1,6 @@
 #include "providers/http_request.h"
 
+#include "base/limits.h"
 #include "json/edge.h"
 
 #include "unit.h"
@@ -356,7 +357,71 @@ START_TEST(a_request_that_gets_too_long_is_refused)
 }
 END_TEST
 
-UNIT_MAIN("template", no_argument_stands_in_scheme_host_or_port,
+START_TEST(an_argument_that_cannot_fit_is_refused_before_it_is_encoded)
+{
+	static const struct {
+		enum template_place place;
+		size_t max;
+	} PLACES[] = {
+		{PLACE_SEGMENT, PROVIDER_URL_BYTES_MAX}, {PLACE_QUERY, PROVIDER_URL_BYTES_MAX},
+		{PLACE_URL, PROVIDER_URL_BYTES_MAX},     {PLACE_HEADER, PROVIDER_HEADER_BYTES_MAX},
+		{PLACE_FORM, PROVIDER_SENT_BYTES_MAX},   {PLACE_TEXT, PROVIDER_SENT_BYTES_MAX},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(PLACES); i++) {
+		struct template_fault fault;
+		struct buf text = BUF_INIT, out = BUF_INIT;
+		json_t *value;
+
+		while (text.len < PLACES[i].max)
+			buf_putc(&text, 'x');
+		value = json_stringn(text.p, text.len);
+		ck_assert_int_eq(template_fill_value(value, PLACES[i].place, "a", &out, &fault),
+				 TEMPLATE_OK);
+		json_decref(value);
+		buf_clear(&out);
+		buf_putc(&text, 'x');
+		value = json_stringn(text.p, text.len);
+		ck_assert_int_eq(template_fill_value(value, PLACES[i].place, "a", &out, &fault),
+				 TEMPLATE_UNFIT);
+		ck_assert_uint_eq(out.len, 0);
+		json_decref(value);
+		buf_finish(&text);
+		buf_finish(&out);
+	}
+}
+END_TEST
+
+/* Each holds the same argument three times. */
+START_TEST(a_body_of_one_argument_many_times_has_its_end)
+{
+	static const char *const CONFIGS[] = {
+		"{\"url\":\"https://h/\",\"method\":\"POST\",\"body\":{\"a\":\"{q}\","
+		"\"b\":[\"{q}\",\"{q}\"]}}",
+		"{\"url\":\"https://h/\",\"method\":\"POST\",\"body\":\"{q}{q}{q}\"}",
+		"{\"url\":\"https://h/\",\"method\":\"POST\",\"form\":{\"a\":\"{q}\","
+		"\"b\":\"{q}\",\"c\":\"{q}\"}}",
+	};
+	struct buf arguments = BUF_INIT;
+
+	edge_init();
+	buf_puts(&arguments, "{\"q\":\"");
+	for (int i = 0; i < 6 * 1024 * 1024; i++)
+		buf_putc(&arguments, 'x');
+	buf_puts(&arguments, "\"}");
+	for (size_t i = 0; i < ARRAY_LEN(CONFIGS); i++) {
+		struct http_plan plan = plan_of(CONFIGS[i]);
+
+		ck_assert_str_eq(url_of(&plan, buf_text(&arguments)),
+				 "!: the arguments make the body too long");
+		http_plan_finish(&plan);
+	}
+	buf_finish(&arguments);
+}
+END_TEST
+
+UNIT_MAIN("template", an_argument_that_cannot_fit_is_refused_before_it_is_encoded,
+	  a_body_of_one_argument_many_times_has_its_end, no_argument_stands_in_scheme_host_or_port,
 	  a_template_that_cannot_be_meant_is_a_fault, an_argument_is_encoded_for_its_place,
 	  braces_are_written_twice_and_what_an_argument_holds_is_no_template,
 	  what_could_leave_a_segment_is_refused, a_secret_comes_from_the_environment_and_is_encoded,
