@@ -12,7 +12,8 @@ static bool fits_place(struct slice text, enum template_place place)
 
 		if (place == PLACE_HEADER && (c < 0x20 || c == 0x7F) && c != '\t')
 			return false;
-		if ((place == PLACE_SEGMENT || place == PLACE_QUERY) && strchr("/?#&\r\n ", c) && c)
+		if ((place == PLACE_SEGMENT || place == PLACE_QUERY || place == PLACE_FORM) &&
+		    strchr("/?#&\r\n ", c) && c)
 			return false;
 	}
 	return true;
