@@ -3,6 +3,7 @@
  * random purchases against a model of a few lines.
  */
 
+#include "any.h"
 #include "till.h"
 #include "unit.h"
 
@@ -306,16 +307,6 @@ struct model {
 	struct model_payment payments[PAYMENTS_MAX];
 	size_t count;
 };
-
-static uint64_t seed;
-
-static int64_t any(int64_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (int64_t)(seed % (uint64_t)below);
-}
 
 static struct walltime now(void)
 {

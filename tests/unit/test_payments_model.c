@@ -4,6 +4,7 @@
  * model's.
  */
 
+#include "any.h"
 #include "till.h"
 #include "unit.h"
 
@@ -37,16 +38,6 @@ struct op {
 	int64_t amount;
 	int key;
 };
-
-static uint64_t seed;
-
-static int64_t any(int64_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (int64_t)(seed % (uint64_t)below);
-}
 
 static int64_t now_ms(void)
 {

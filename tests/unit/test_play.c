@@ -2,6 +2,7 @@
  * Play money: spent first while a store is played with, and never again once it is live.
  */
 
+#include "any.h"
 #include "till.h"
 #include "unit.h"
 
@@ -279,16 +280,6 @@ START_TEST(the_sandbox_sells_nothing_on_a_live_store)
 	house_close(&h);
 }
 END_TEST
-
-static uint64_t seed;
-
-static int64_t any(int64_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (int64_t)(seed % (uint64_t)below);
-}
 
 /* All but the refunds, whose rule the cases above say. */
 struct model {

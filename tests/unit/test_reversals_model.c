@@ -7,6 +7,7 @@
  * where gone is what the latest news that was told of each reversal says is taken.
  */
 
+#include "any.h"
 #include "payments/reversal_store.h"
 #include "till.h"
 #include "unit.h"
@@ -35,16 +36,6 @@ struct model {
 	struct model_payment payments[PAYMENTS];
 	int64_t spent_micro;
 };
-
-static uint64_t seed;
-
-static int64_t any(int64_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (int64_t)(seed % (uint64_t)below);
-}
 
 static void name_charge(struct gateway_call *call)
 {

@@ -3,6 +3,7 @@
  * the restarts, the wallet says what the model says and the ledger proves itself.
  */
 
+#include "any.h"
 #include "store.h"
 #include "unit.h"
 
@@ -30,16 +31,6 @@ struct model {
 	struct model_call calls[CALLS_MAX];
 	struct model_key key;
 };
-
-static uint64_t seed;
-
-static int64_t any(int64_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (int64_t)(seed % (uint64_t)below);
-}
 
 struct pending {
 	struct ran ran;
